@@ -1,0 +1,72 @@
+"""Hands one stream of events to any number of readers, each with a bounded buffer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import anyio
+
+from crdtsync.events import SessionEvent
+from crdtsync.limits import EVENTS_WAITING_MAX
+
+
+class Broadcast:
+    """Delivers events in order to every reader.
+
+    Args:
+        reset: Makes the event that a reader gets which fell too far behind.
+    """
+
+    def __init__(self, reset: Callable[[], SessionEvent]) -> None:
+        self._readers: set[_Reader] = set()
+        self._reset = reset
+        self._closed = False
+
+    def publish(self, events: Sequence[SessionEvent]) -> None:
+        """Give events to all readers; never waits."""
+        for reader in self._readers:
+            if len(reader.waiting) + len(events) > EVENTS_WAITING_MAX:
+                reader.waiting.clear()
+                reader.waiting.append(self._reset())
+            else:
+                reader.waiting.extend(events)
+            reader.arrived.set()
+
+    def close(self, last: SessionEvent) -> None:
+        """End every reader after what it has not read yet, and this last event."""
+        self._closed = True
+        for reader in self._readers:
+            reader.waiting.append(last)
+            reader.closed = True
+            reader.arrived.set()
+
+    @contextmanager
+    def reader(self, first: Sequence[SessionEvent]) -> Iterator[_Reader]:
+        """Read from now on; `first` comes before everything else."""
+        reader = _Reader(first)
+        reader.closed = self._closed
+        self._readers.add(reader)
+        try:
+            yield reader
+        finally:
+            self._readers.discard(reader)
+
+
+class _Reader(AsyncIterator[SessionEvent]):
+    def __init__(self, first: Sequence[SessionEvent]) -> None:
+        self.waiting = deque(first)
+        self.arrived = anyio.Event()
+        self.closed = False
+
+    def __aiter__(self) -> _Reader:
+        return self
+
+    async def __anext__(self) -> SessionEvent:
+        while not self.waiting:
+            if self.closed:
+                raise StopAsyncIteration
+            self.arrived = anyio.Event()
+            await self.arrived.wait()
+        return self.waiting.popleft()

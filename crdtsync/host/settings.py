@@ -1,0 +1,34 @@
+"""How a window runs turns; it runs none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from crdtsync.agents.policy import Policy
+
+COLLECT_MAX = 20
+"""Waiting prompts that become one turn in `collect` mode."""
+
+EXPIRES_S = 600.0
+"""A question that nobody answers for so long is answered with no."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """How turns are run; their times are the session's (`Place.timing`).
+
+    Attributes:
+        policy: Which permission questions people are asked; see `agents.policy`.
+        cwd: The agent's working folder; this process's if None.
+        collect_max: So many waiting prompts become one turn; 1 is one turn each.
+        environ: Where the agent's allowed variables come from; this process's if None.
+        expires_s: Life of a permission question.
+    """
+
+    policy: Policy = "ask"
+    cwd: Path | None = None
+    collect_max: int = 1
+    environ: Mapping[str, str] | None = None
+    expires_s: float = EXPIRES_S

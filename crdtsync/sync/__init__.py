@@ -1,0 +1,1 @@
+"""Exchanging documents with others; this module names nothing, see its parts."""

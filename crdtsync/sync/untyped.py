@@ -1,0 +1,143 @@
+"""A Yjs document that is kept and passed on, but read by nobody here.
+
+It admits, applies and encodes updates of others and never writes one of its own. It
+opens no root, so that no content of it can make a reader spin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from pycrdt import Doc
+
+from crdtsync.errors import CrdtSyncError, LogDamaged, ProtocolError, UpdateRefused
+from crdtsync.sync.admission import Admitted, DocIndex, Pending, Roots
+
+__all__ = ["EMPTY_UPDATE", "Broken", "Outcome", "UntypedDocument", "Verdict"]
+
+EMPTY_UPDATE: Final = b"\0\0"
+"""The update that says nothing."""
+
+Verdict: TypeAlias = Admitted | Pending | UpdateRefused
+"""What became of one update: applied, too early, or refused."""
+
+
+class Broken(Exception):
+    """The native code raised in the middle: the document is half applied, drop it."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What applying several updates came to.
+
+    Attributes:
+        update: The one update that says all that was new; empty if nothing was.
+        verdicts: One per given update, in order.
+    """
+
+    update: bytes = b""
+    verdicts: list[Verdict] = field(default_factory=list)
+
+
+class UntypedDocument:
+    """One document with the index that guards it.
+
+    Args:
+        roots: What readers elsewhere read, and as what.
+        session: Whether the rules of session documents hold.
+    """
+
+    __slots__ = ("_doc", "_made", "_watching", "index")
+
+    def __init__(self, roots: Roots, *, session: bool) -> None:
+        self._open(Doc(), DocIndex(roots, session=session))
+
+    @classmethod
+    def load(
+        cls, updates: Iterable[bytes], roots: Roots, *, session: bool
+    ) -> UntypedDocument:
+        """Build a document from a stored snapshot and updates.
+
+        Raises:
+            LogDamaged: They cannot be applied, or break a rule of admission.
+        """
+        doc: Doc[Any] = Doc()
+        try:
+            with doc.transaction():
+                for update in updates:
+                    doc.apply_update(update)
+            index = DocIndex.from_update(doc.get_update(), roots, session=session)
+        except BaseException as error:
+            # A native panic is a BaseException.
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            reason = str(error) if isinstance(error, CrdtSyncError) else "it is damaged"
+            raise LogDamaged(f"the stored document cannot be read: {reason}") from error
+        document = cls.__new__(cls)
+        document._open(doc, index)  # noqa: SLF001 - of its own class
+        return document
+
+    def _open(self, doc: Doc[Any], index: DocIndex) -> None:
+        self._doc = doc
+        self.index = index
+        self._made: list[bytes] = []
+        made = self._made
+        self._watching = doc.observe(lambda event: made.append(event.update))
+
+    def __del__(self) -> None:
+        # An observer refers to its document from within the native code, where no
+        # collector looks: without this the document would stay for ever.
+        self._doc.unobserve(self._watching)
+
+    def apply(self, updates: Sequence[bytes]) -> Outcome:
+        """Admit and apply updates of others, all in one transaction (R-1).
+
+        Raises:
+            Broken: The native code raised; drop this document. Nothing of these
+                updates may be logged or passed on.
+        """
+        outcome = Outcome()
+        try:
+            with self._doc.transaction():
+                for update in updates:
+                    outcome.verdicts.append(self._apply(update))
+        except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            raise Broken from error
+        outcome.update = self._made.pop() if self._made else b""
+        return outcome
+
+    def _apply(self, update: bytes) -> Verdict:
+        index = self.index
+        try:
+            admission = index.check(index.scan(update))
+        except UpdateRefused as refusal:
+            return refusal
+        if isinstance(admission, Admitted):
+            self._doc.apply_update(update)
+            index.commit(admission)
+        return admission
+
+    def state_vector(self) -> bytes:
+        """What this document holds, as a Yjs state vector."""
+        return self._doc.get_state()
+
+    def state(self) -> bytes:
+        """The whole document as one update."""
+        return self._doc.get_update()
+
+    def diff(self, state_vector: bytes) -> bytes:
+        """The update that a replica with this state vector lacks.
+
+        Raises:
+            ProtocolError: It is no state vector.
+        """
+        try:
+            return self._doc.get_update(state_vector)
+        except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            raise ProtocolError("the state vector cannot be read") from error
