@@ -1,0 +1,1 @@
+"""The relay server; knows the library, not the terminal client."""

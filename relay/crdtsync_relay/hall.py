@@ -1,0 +1,167 @@
+"""Who is in a room, and what is to be sent to them. It reads no message.
+
+All that leaves a room goes through here; what goes to many is encoded once (R-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from crdtsync.errors import UpdateRefused
+from crdtsync.sync.closing import NackCode
+from crdtsync.sync.conduct import PARTS
+from crdtsync.sync.messages import Awareness, ClientState, Update
+from crdtsync.sync.protocol import Peer, Stage
+from crdtsync.sync.wire import PART_BYTES_MAX, encode, split
+from crdtsync_relay.effects import AskArbiter, Close, Effect, Send, Weight
+from crdtsync_relay.intake import Intake, Settled
+from crdtsync_relay.member import Member
+from crdtsync_relay.presence import Presence
+
+__all__ = ["Hall"]
+
+_SHOWN_TO = (Stage.SYNCING, Stage.LIVE)
+
+
+class Hall:
+    """The members of a room, their updates, their presence, and the effects to come.
+
+    Attributes:
+        members: By number of the connection.
+        intake: Their updates on the way.
+        presence: What they show.
+        refused: Updates that were refused by admission, in all.
+    """
+
+    __slots__ = ("_out", "intake", "members", "presence", "refused")
+
+    def __init__(self) -> None:
+        self.members: dict[int, Member] = {}
+        self.intake = Intake()
+        self.presence = Presence()
+        self.refused = 0
+        self._out: list[Effect] = []
+
+    def take(self) -> list[Effect]:
+        """Take the effects so far."""
+        out, self._out = self._out, []
+        return out
+
+    def ask(self, effect: Effect) -> None:
+        """Ask something of the shell."""
+        self._out.append(effect)
+
+    def push(self, member: Member, weight: Weight = "must") -> None:
+        """Send what the protocol of a member has to say."""
+        if member.protocol is not None and (frames := member.protocol.frames()):
+            self.ask(Send((member.guest.peer,), tuple(frames), weight))
+
+    def pass_on(self, update: bytes, author: int | None) -> None:
+        """Send an update to all who want updates, but not to its only author."""
+        wanting = [
+            member
+            for peer, member in self.members.items()
+            if peer != author
+            and member.protocol is not None
+            and member.protocol.wants_updates
+        ]
+        if not wanting:
+            return
+        frame = encode(Update(update))
+        if len(frame) <= PART_BYTES_MAX:
+            self._send(wanting, (frame,))
+            return
+        knowing = [member for member in wanting if _knows_parts(member.protocol)]
+        self._send(knowing, split(frame))
+        self._send([m for m in wanting if m not in knowing], (frame,))
+
+    def _send(
+        self,
+        members: Sequence[Member],
+        frames: tuple[bytes, ...],
+        weight: Weight = "must",
+    ) -> None:
+        if members:
+            peers = tuple(member.guest.peer for member in members)
+            self.ask(Send(peers, frames, weight))
+
+    def show(self, states: Iterable[ClientState], said_by: int = 0) -> None:
+        """Pass presence on to everybody but the one who said it."""
+        shown = tuple(states)
+        others = [
+            member
+            for peer, member in self.members.items()
+            if peer != said_by
+            and member.protocol is not None
+            and member.protocol.stage in _SHOWN_TO
+        ]
+        if shown and others:
+            self._send(others, (encode(Awareness(shown)),), "presence")
+
+    def show_everybody(self, member: Member, now: float) -> None:
+        """Tell one member who is here."""
+        if member.protocol is not None:
+            member.protocol.send_presence(self.presence.everybody(), now)
+            self.push(member)
+
+    def settle(self, settled: Iterable[Settled], now: float) -> None:
+        """Acknowledge, once per member, and ask what waited for it (I-5)."""
+        grown = {m: None for m, number in settled if m.progress.settle(number)}
+        for member in grown:
+            self._acknowledge(member, now)
+
+    def refuse(
+        self, member: Member, number: int, why: UpdateRefused, now: float
+    ) -> None:
+        """Say that admission does not let an update in."""
+        self.refused += 1
+        if member.guest.peer not in self.members or member.protocol is None:
+            return
+        reason = f"{why} ({why.rule}) {why.hint}".rstrip()
+        member.protocol.refuse(number, NackCode.INVALID, reason, now)
+        self.push(member)
+        if member.progress.settle(number):
+            self._acknowledge(member, now)
+
+    def _acknowledge(self, member: Member, now: float) -> None:
+        if member.guest.peer in self.members and member.protocol is not None:
+            member.protocol.acknowledge(member.progress.settled, now)
+            self.push(member)
+            self.ask_leases(member)
+
+    def ask_leases(self, member: Member) -> None:
+        """Put those requests to the arbiter whose updates are all on disk."""
+        leases, settled = member.leases, member.progress.settled
+        while leases and leases[0][0] <= settled:
+            self.ask(AskArbiter(member.guest.peer, leases.popleft()[1]))
+
+    def close(
+        self,
+        member: Member,
+        code: int,
+        reason: str,
+        *,
+        retry_after_s: float | None,
+        now: float,
+    ) -> None:
+        """Say farewell and close; the member has left then."""
+        if member.protocol is not None and member.protocol.stage is not Stage.CLOSED:
+            member.protocol.evict(code, reason, now, retry_after_s=retry_after_s)
+        self.push(member)
+        self.ask(Close(member.guest.peer, code, reason))
+        self.leave(member.guest.peer, now=now)
+
+    def leave(self, peer: int, *, now: float) -> None:
+        """Forget a member; what it sent completely is still applied."""
+        member = self.members.pop(peer, None)
+        if member is not None:
+            member.frames.clear()
+            member.backlog.clear()
+            member.leases.clear()
+            self.intake.forget(member)
+            self.show(self.presence.leave(peer, now=now))
+
+
+def _knows_parts(protocol: Peer | None) -> bool:
+    hello = protocol.hello if protocol is not None else None
+    return hello is not None and PARTS in hello.features

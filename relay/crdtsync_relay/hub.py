@@ -1,0 +1,281 @@
+"""All rooms of a relay: made once per name, found, unloaded, drained (R-4, R-7).
+
+It knows no WebSocket; `attend` connects a room with whatever reads and writes frames.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from itertools import count
+from weakref import WeakValueDictionary
+
+import anyio
+from anyio.abc import TaskGroup
+
+from crdtsync.clock import Clock
+from crdtsync.errors import CrdtSyncError
+from crdtsync.log.sqlite import SqliteLog
+from crdtsync.sync.closing import CloseCode
+from crdtsync_relay.arbitration import Arbitration
+from crdtsync_relay.budget import Budget
+from crdtsync_relay.disk import Shared
+from crdtsync_relay.kinds import Kinds
+from crdtsync_relay.limits import (
+    DRAIN_S,
+    DRAIN_SPREAD_S,
+    LOADS_AT_ONCE_MAX,
+    TRIALS_AT_ONCE_MAX,
+    Limits,
+)
+from crdtsync_relay.member import Guest
+from crdtsync_relay.peer import Outbox
+from crdtsync_relay.presence import Stamp
+from crdtsync_relay.room import Room, State
+from crdtsync_relay.running import Running
+from crdtsync_relay.tally import Tally
+
+__all__ = ["Attendance", "Hub", "TurnedAway", "open_hub"]
+
+TICK_S = 0.1
+"""How often presence that was held back is passed on."""
+
+_TICKS_PER_SECOND = 10
+
+_logger = logging.getLogger(__name__)
+
+
+class TurnedAway(CrdtSyncError):
+    """There is no room for the guest.
+
+    Attributes:
+        code: The close code to use.
+    """
+
+    def __init__(self, code: CloseCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Attendance:
+    """One guest in one room.
+
+    Attributes:
+        peer: The number of the connection.
+        outbox: What is to be sent to it.
+    """
+
+    def __init__(self, peer: int, running: Running, outbox: Outbox) -> None:
+        self.peer = peer
+        self.outbox = outbox
+        self._running = running
+
+    async def until_ready(self) -> None:
+        """Wait until the room can listen; read nothing before."""
+        await self._running.until_ready(self.peer)
+
+    def receive(self, frame: bytes) -> None:
+        """Hand a frame of the guest to the room."""
+        self._running.receive(self.peer, frame)
+
+    def expel(self, code: CloseCode, reason: str) -> None:
+        """Have the guest sent away."""
+        self._running.expel(self.peer, code, reason)
+
+    def show_again(self) -> None:
+        """Have it told who is here, after presence was dropped."""
+        self._running.show_again(self.peer)
+
+
+@asynccontextmanager
+async def open_hub(
+    log: SqliteLog, kinds: Kinds, *, clock: Clock, limits: Limits
+) -> AsyncGenerator[Hub]:
+    """Serve rooms; leaving ends them at once, `Hub.drain` ends them in peace."""
+    async with anyio.create_task_group() as group:
+        hub = Hub(log, kinds, clock, limits, group)
+        group.start_soon(hub.keep_time)
+        try:
+            yield hub
+        finally:
+            group.cancel_scope.cancel()
+
+
+class Hub:
+    """The rooms of one relay. Made by `open_hub`.
+
+    Attributes:
+        tally: Counts of everything.
+        limits: The relay's.
+        draining: Whether it takes no guests any more.
+    """
+
+    def __init__(
+        self,
+        log: SqliteLog,
+        kinds: Kinds,
+        clock: Clock,
+        limits: Limits,
+        group: TaskGroup,
+    ) -> None:
+        self.tally = Tally()
+        self.limits = limits
+        self.draining = False
+        self._kinds = kinds
+        self._clock = clock
+        self._group = group
+        self._rooms: dict[str, Running] = {}
+        self._peers = count(1)
+        self._budgets: WeakValueDictionary[str, Budget] = WeakValueDictionary()
+        self._shared = Shared(
+            log=log,
+            clock=clock,
+            tally=self.tally,
+            arbitration=Arbitration(log, clock, kinds.made_at),
+            loads=anyio.CapacityLimiter(LOADS_AT_ONCE_MAX),
+            trials=anyio.CapacityLimiter(TRIALS_AT_ONCE_MAX),
+            made=kinds.note,
+        )
+
+    @property
+    def rooms(self) -> int:
+        """Rooms in memory."""
+        return len(self._rooms)
+
+    @property
+    def peers(self) -> int:
+        """Connections in all rooms."""
+        return sum(running.room.peers for running in self._rooms.values())
+
+    def budget(self, participant: str) -> Budget:
+        """The budget of a participant; the same object for all of its connections."""
+        found = self._budgets.get(participant)
+        if found is None:
+            found = Budget(self.limits, now=self._clock.boottime())
+            self._budgets[participant] = found
+        return found
+
+    @asynccontextmanager
+    async def attend(
+        self,
+        name: str,
+        *,
+        writes: bool,
+        layer_2: bool,
+        stamp: Stamp | None,
+        budget: Budget,
+    ) -> AsyncGenerator[Attendance]:
+        """Bring a guest into a room, which is loaded if need be.
+
+        Raises:
+            TurnedAway: The relay stops or is full, or the room holds no session.
+        """
+        running = await self._find(name, layer_2=layer_2)
+        peer = next(self._peers)
+        outbox = Outbox(self.limits.outbox_bytes_max, joins=layer_2)
+        running.add(peer, outbox)
+        try:
+            guest = Guest(peer, writes, layer_2, stamp, budget)
+            running.join(guest)
+            yield Attendance(peer, running, outbox)
+        finally:
+            running.remove(peer)
+
+    async def _find(self, name: str, *, layer_2: bool) -> Running:
+        """Find a room or make it; there is no await between the two (R-4)."""
+        while True:
+            if self.draining:
+                raise TurnedAway(CloseCode.RESTART, "the relay stops")
+            running = self._rooms.get(name)
+            if running is None:
+                await self._make_place()
+                if name in self._rooms or self.draining:
+                    continue
+                return self._make(name, layer_2=layer_2)
+            if running.room.state in {State.DRAINING, State.DEAD}:
+                await running.ended.wait()
+                continue
+            if layer_2 and not running.room.session:
+                raise _no_session()
+            return running
+
+    def _make(self, name: str, *, layer_2: bool) -> Running:
+        session = self._kinds.is_session(name)
+        if session is False and layer_2:
+            raise _no_session()
+        # Whoever comes first to an empty room says what it will hold.
+        room = Room(name, self.limits, session=layer_2 if session is None else session)
+        running = Running(room, self._shared)
+        self._rooms[name] = running
+        self._group.start_soon(self._run, name, running)
+        return running
+
+    async def _run(self, name: str, running: Running) -> None:
+        try:
+            await running.run()
+        finally:
+            self.tally.refused += running.room.hall.refused
+            if self._rooms.get(name) is running:
+                del self._rooms[name]
+
+    async def _make_place(self) -> None:
+        """Unload the room that has been idle for longest if there are too many."""
+        if len(self._rooms) < self.limits.rooms_max:
+            return
+        idle = [r for r in self._rooms.values() if r.is_idle]
+        if not idle:
+            raise TurnedAway(CloseCode.RATE_LIMITED, "the relay is full")
+        oldest = min(idle, key=lambda r: r.idle_since_s or 0.0)
+        await self._unload(oldest)
+
+    async def _unload(self, running: Running) -> None:
+        running.room.begin_draining()
+        await running.disk.compact(idle=True)
+        running.room.end()
+        running.carry_out()
+        await running.ended.wait()
+
+    async def keep_time(self) -> None:
+        """Tick all rooms, and unload those that are left."""
+        for tick in count(1):
+            await anyio.sleep(TICK_S)
+            now = self._clock.boottime()
+            for running in list(self._rooms.values()):
+                if tick % _TICKS_PER_SECOND == 0:
+                    running.tick()
+                else:
+                    running.release_presence()
+                if self._is_left(running, now):
+                    running.room.begin_draining()
+                    self._group.start_soon(self._unload, running)
+
+    def _is_left(self, running: Running, now: float) -> bool:
+        since_s = running.idle_since_s
+        if since_s is None or not running.is_idle:
+            return False
+        return now - since_s >= self.limits.idle_room_s
+
+    async def drain(self) -> None:
+        """Send everybody away, and return when all is on disk (R-7)."""
+        self.draining = True
+        with anyio.move_on_after(DRAIN_S) as scope:
+            async with anyio.create_task_group() as group:
+                for running in list(self._rooms.values()):
+                    group.start_soon(self._drain_room, running)
+        if scope.cancelled_caught:
+            _logger.warning("not every connection was closed in %g s", DRAIN_S)
+
+    async def _drain_room(self, running: Running) -> None:
+        await running.until_settled()
+        running.evict(CloseCode.RESTART, "the relay restarts", DRAIN_SPREAD_S)
+        await running.until_settled()
+        await running.until_empty()
+        if running.room.state is State.LIVE:
+            await self._unload(running)
+
+
+def _no_session() -> TurnedAway:
+    return TurnedAway(
+        CloseCode.NO_SUCH_SESSION, "under this address is a document, not a session"
+    )

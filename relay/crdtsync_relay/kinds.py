@@ -1,0 +1,48 @@
+"""What each stored room holds: a session or any Yjs document; and since when."""
+
+from __future__ import annotations
+
+from crdtsync.clock import Clock
+from crdtsync_relay.access import Access
+
+__all__ = ["Kinds"]
+
+
+class Kinds:
+    """The kinds of rooms, in a table beside the log.
+
+    Args:
+        access: Has the table open.
+        clock: Tells when a room was made.
+    """
+
+    def __init__(self, access: Access, clock: Clock) -> None:
+        self._access = access
+        self._clock = clock
+
+    def is_session(self, room: str) -> bool | None:
+        """Whether a stored room holds a session; None if it is not stored."""
+        row = self._access.reader.execute(
+            "SELECT session FROM relay_rooms WHERE doc = ?", (room,)
+        ).fetchone()
+        return bool(row[0]) if row else None
+
+    def made_at(self, room: str) -> float | None:
+        """Boottime at which this store made a room.
+
+        None if the machine was restarted since, or there is no such room.
+        """
+        row = self._access.reader.execute(
+            "SELECT created_s FROM relay_rooms WHERE doc = ? AND boot = ?",
+            (room, self._clock.boot_id()),
+        ).fetchone()
+        return float(row[0]) if row else None
+
+    async def note(self, room: str, session: bool) -> None:
+        """Note what a room holds, before its first row; the first note counts."""
+        values = (room, session, self._clock.boottime(), self._clock.boot_id())
+        await self._access.writer.run(
+            lambda connection: connection.execute(
+                "INSERT OR IGNORE INTO relay_rooms VALUES (?, ?, ?, ?)", values
+            )
+        )

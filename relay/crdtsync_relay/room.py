@@ -1,0 +1,301 @@
+"""The relay's live state of one session: events in, effects out (R-1 to R-6).
+
+It does no I/O and knows no clock. The shell does what the effects say, in order.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from crdtsync.errors import UpdateRefused
+from crdtsync.sync.arrivals import Closed
+from crdtsync.sync.closing import CloseCode
+from crdtsync.sync.leasing import Freed, LeaseAnswer, LeaseRequest, answer_to_json
+from crdtsync.sync.protocol import Peer, Stage
+from crdtsync.sync.untyped import Broken, UntypedDocument
+from crdtsync.sync.vectors import EMPTY_VECTOR
+from crdtsync_relay.effects import Close, Commit, Effect, Load
+from crdtsync_relay.greeting import conduct_for
+from crdtsync_relay.hall import Hall
+from crdtsync_relay.limits import RESYNC_S, UNCOMMITTED_BYTES_MAX, Limits
+from crdtsync_relay.listener import Listener
+from crdtsync_relay.member import Guest, Member
+
+__all__ = ["Room", "State"]
+
+
+class State(Enum):
+    """Where a room is in its life (R-4)."""
+
+    LOADING = "loading"
+    LIVE = "live"
+    DRAINING = "draining"
+    DEAD = "dead"
+
+
+class Room:
+    """The live state of one session, or of any Yjs document.
+
+    Its first effect is `Load`; until `loaded` or `failed`, whoever joins waits.
+
+    Args:
+        name: The session's id.
+        limits: Of the relay.
+        session: Whether it holds a session.
+
+    Attributes:
+        hall: Who is there; for reading only.
+    """
+
+    def __init__(self, name: str, limits: Limits, *, session: bool) -> None:
+        self.name = name
+        self.session = session
+        self.state = State.LOADING
+        self.hall = Hall()
+        self._limits = limits
+        self._listener = Listener(self.hall)
+        self.hall.ask(Load())
+
+    def take(self) -> list[Effect]:
+        """Take what is to be done, in this order; call it after each other call."""
+        return self.hall.take()
+
+    @property
+    def peers(self) -> int:
+        """How many peers are in the room."""
+        return len(self.hall.members)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether `flush` has something to apply."""
+        return self.state is State.LIVE and self.hall.intake.has_work
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether frames are to be left unread for now."""
+        waiting = self.hall.intake.waiting_bytes
+        return self.state is State.LOADING or waiting > UNCOMMITTED_BYTES_MAX
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that came is on disk."""
+        return self.state is not State.LOADING and self.hall.intake.is_settled
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is here and everything that came is on disk."""
+        return not self.hall.members and self.is_settled
+
+    def is_trying(self, peer: int) -> bool:
+        """Whether a large update of a peer is being tried: leave its frames unread."""
+        return peer in self.hall.members and self.hall.members[peer].trying > 0
+
+    def join(self, guest: Guest, *, now: float) -> None:
+        """Let a peer in.
+
+        Raises:
+            ValueError: The room ends; make it anew.
+        """
+        if self.state in {State.DRAINING, State.DEAD}:
+            raise ValueError("nobody joins a room that ends")
+        if self.peers >= self._limits.peers_per_room_max:
+            code, reason = CloseCode.RATE_LIMITED, "the session is full"
+            self.hall.ask(Close(guest.peer, code, reason))
+            return
+        member = Member(guest)
+        self.hall.members[guest.peer] = member
+        if self.state is State.LIVE:
+            self._welcome(member, now)
+
+    def leave(self, peer: int, *, now: float) -> None:
+        """Note that a connection is gone; its lease requests are dropped (A6)."""
+        self.hall.leave(peer, now=now)
+
+    def loaded(self, document: UntypedDocument, *, now: float) -> None:
+        """Go live with the document, and serve everybody who waited."""
+        try:
+            self.hall.intake.restore(document)
+        except Broken:
+            self.failed("the session cannot be loaded", now=now)
+            return
+        self.state = State.LIVE
+        for member in list(self.hall.members.values()):
+            if member.protocol is None:
+                self._welcome(member, now)
+            self._hear(member, now)
+
+    def failed(self, reason: str, *, now: float) -> None:
+        """End the room: it could not be loaded, or its log takes no more (4500).
+
+        Nothing that was acknowledged is lost; what was not, its authors still have.
+        """
+        self.evict(CloseCode.LOAD_ERROR, reason, spread_s=5.0, now=now)
+        self.state = State.DEAD
+
+    def evict(
+        self, code: CloseCode, reason: str, *, spread_s: float, now: float
+    ) -> None:
+        """Send everybody away, to come back spread over some time (R-7)."""
+        members = list(self.hall.members.values())
+        for index, member in enumerate(members, 1):
+            wait_s = spread_s * index / len(members)
+            self.hall.close(member, code, reason, retry_after_s=wait_s, now=now)
+
+    def expel(
+        self,
+        peer: int,
+        code: CloseCode,
+        reason: str,
+        *,
+        retry_after_s: float | None = None,
+        now: float,
+    ) -> None:
+        """Send one peer away; for good, unless it is told when to come back."""
+        if (member := self.hall.members.get(peer)) is not None:
+            self.hall.close(member, code, reason, retry_after_s=retry_after_s, now=now)
+
+    def begin_draining(self) -> None:
+        """Let nobody in any more; `end` follows."""
+        self.state = State.DRAINING
+
+    def end(self) -> None:
+        """End a drained room."""
+        self.state = State.DEAD
+
+    def receive(self, peer: int, frame: bytes, *, now: float) -> None:
+        """Take in a frame of a peer (R-3); whatever is wrong with it ends that peer."""
+        member = self.hall.members.get(peer)
+        if member is None:
+            return
+        if len(frame) > self._limits.frame_bytes_max:
+            reason = f"a frame has at most {self._limits.frame_bytes_max} bytes"
+            self.expel(peer, CloseCode.TOO_LARGE, reason, now=now)
+            return
+        wait_s = member.guest.budget.spend(len(frame), now=now)
+        if wait_s > 0:
+            code, reason = CloseCode.RATE_LIMITED, "too much in too short a time"
+            self.expel(peer, code, reason, retry_after_s=wait_s, now=now)
+            return
+        member.frames.append(frame)
+        self._hear(member, now)
+
+    def flush(self, *, now: float) -> None:
+        """Apply a batch: log it once, send it once, refuse and park what must be."""
+        applied = self.hall.intake.apply()
+        if applied.update:
+            self.hall.pass_on(applied.update, applied.author)
+            self.hall.ask(Commit(applied.number, applied.update))
+        self.hall.settle(applied.settled, now)
+        for member, number, refusal in applied.refused:
+            self.hall.refuse(member, number, refusal, now)
+        for member in applied.early:
+            self._ask_for_missing(member, now)
+        if applied.broken:
+            self.state = State.LOADING
+            self.hall.ask(Load())
+
+    def committed(self, number: int, *, now: float) -> None:
+        """Note that every commit up to this number is on disk: acknowledge (I-5)."""
+        self.hall.settle(self.hall.intake.committed(number), now)
+
+    def tried(
+        self, peer: int, update: bytes, refusal: UpdateRefused | None, *, now: float
+    ) -> None:
+        """Take the outcome of a trial; what the peer said after it follows."""
+        member = self.hall.members.get(peer)
+        if member is None or not member.trying:
+            return
+        number, member.trying = member.trying, 0
+        if refusal is None:
+            self.hall.intake.offer(member, number, update)
+        else:
+            self.hall.refuse(member, number, refusal, now)
+        self._hear(member, now)
+
+    def arbitrated(
+        self, peer: int, request: LeaseRequest, answer: LeaseAnswer, *, now: float
+    ) -> None:
+        """Pass on the arbiter's answer, behind all updates that were sent before.
+
+        When the lease has become free, everybody else is told: who waits may ask.
+        """
+        member = self.hall.members.get(peer)
+        if member is not None:
+            self._tell_lease(member, request.id, answer, now)
+        if request.op == "release" and answer is True:
+            for other in self.hall.members.values():
+                if other is not member:
+                    self._tell_lease(other, 0, Freed(), now)
+
+    def tick(self, *, now: float) -> None:
+        """Keep time for every connection, and ask for what is missing."""
+        self.release_presence(now=now)
+        for member in list(self.hall.members.values()):
+            protocol = member.protocol
+            if protocol is not None and protocol.next_tick_s <= now:
+                for arrival in protocol.tick(now):
+                    if isinstance(arrival, Closed):
+                        code, reason = arrival.code, arrival.reason
+                        self.hall.close(
+                            member, code, reason, retry_after_s=1.0, now=now
+                        )
+                self.hall.push(member)
+        for member in self.hall.intake.parked():
+            self._ask_for_missing(member, now)
+
+    def release_presence(self, *, now: float) -> None:
+        """Pass on presence that was held back for its rate."""
+        if self.hall.presence.holds_back:
+            self.hall.show(self.hall.presence.release(now=now))
+
+    def show_again(self, peer: int, *, now: float) -> None:
+        """Tell a peer who is here, after presence was dropped as it read slowly."""
+        if (member := self.hall.members.get(peer)) is not None:
+            self.hall.show_everybody(member, now)
+
+    def is_alive(self, peer: int, *, now: float) -> None:
+        """Note that a peer sends faster than this relay reads for now."""
+        member = self.hall.members.get(peer)
+        if member is not None and member.protocol is not None:
+            member.protocol.heard(now)
+
+    def _hear(self, member: Member, now: float) -> None:
+        """Let a member say what it has to, if the room can listen now."""
+        document = self.hall.intake.document
+        protocol = member.protocol
+        if document is None or protocol is None or self.state is not State.LIVE:
+            return
+        while True:
+            self._listener.hear(member, document, now)
+            if member.trying or not member.frames:
+                return
+            member.backlog.extend(protocol.receive(member.frames.popleft(), now))
+            self.hall.push(member)
+
+    def _welcome(self, member: Member, now: float) -> None:
+        """Say who is here, what the room holds, and who else is there."""
+        # While the room is empty it says of no document that it is this one.
+        empty = self.hall.intake.state_vector() == EMPTY_VECTOR
+        document = self.name if self.session and not empty else ""
+        conduct = conduct_for(member.guest, document, self._limits)
+        member.protocol = Peer(conduct, self.hall.intake, now=now)
+        member.protocol.open(now)
+        self.hall.push(member)
+        if not member.guest.layer_2:
+            self.hall.show_everybody(member, now)
+
+    def _tell_lease(
+        self, member: Member, id_: int, answer: LeaseAnswer | Freed, now: float
+    ) -> None:
+        protocol = member.protocol
+        if protocol is None or protocol.stage is not Stage.LIVE:
+            return
+        if member.guest.layer_2:
+            protocol.send_lease(answer_to_json(id_, answer), now)
+            self.hall.push(member)
+
+    def _ask_for_missing(self, member: Member, now: float) -> None:
+        if member.protocol is not None and now >= member.resync_at_s:
+            member.resync_at_s = now + RESYNC_S
+            member.protocol.resync(now)
+            self.hall.push(member)

@@ -1,0 +1,298 @@
+"""The shell around one room: it carries out what the room asks for.
+
+Frames go to queues, updates to the log, large ones to a trial, questions to the
+arbiter. It decides nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
+
+from crdtsync.errors import (
+    CrdtSyncError,
+    OperationFailed,
+)
+from crdtsync.sync.closing import CloseCode
+from crdtsync_relay.disk import Disk, Shared
+from crdtsync_relay.effects import AskArbiter, Close, Commit, Effect, Load, Send, Try
+from crdtsync_relay.member import Guest
+from crdtsync_relay.peer import Outbox
+from crdtsync_relay.room import Room, State
+
+__all__ = ["Running"]
+
+_logger = logging.getLogger(__name__)
+
+
+class Running:
+    """One room that runs.
+
+    Args:
+        room: New.
+        shared: Of the relay.
+
+    Attributes:
+        room: What decides.
+        disk: Where it is kept.
+        idle_since_s: Boottime since which nobody is here; None while somebody is.
+        ended: Set once the room is dead and everything of it is done.
+    """
+
+    def __init__(self, room: Room, shared: Shared) -> None:
+        self.room = room
+        self.disk = Disk(room.name, shared, session=room.session)
+        self.idle_since_s: float | None = None
+        self.ended = anyio.Event()
+        self._shared = shared
+        self._outboxes: dict[int, Outbox] = {}
+        self._work = anyio.Event()
+        self._commits: deque[Commit] = deque()
+        self._committing = anyio.Event()
+        self._questions: deque[AskArbiter] = deque()
+        self._asking = anyio.Event()
+        self._changed = anyio.Event()
+        self._watching = 0
+        self._dead = anyio.Event()
+        self._group: TaskGroup | None = None
+
+    @property
+    def now(self) -> float:
+        """Boottime, seconds."""
+        return self._shared.clock.boottime()
+
+    async def run(self) -> None:
+        """Serve the room until it is dead."""
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                self.carry_out()
+                for task in (self._flush, self._commit, self._arbitrate):
+                    group.start_soon(task)
+                await self._dead.wait()
+                group.cancel_scope.cancel()
+        finally:
+            self.ended.set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is here, everything is on disk, and nothing is going on."""
+        live = self.room.state is State.LIVE
+        return live and not self._outboxes and self.room.is_idle
+
+    def join(self, guest: Guest) -> None:
+        """Let a guest in whose queue was added."""
+        self.room.join(guest, now=self.now)
+        self.carry_out()
+
+    def expel(self, peer: int, code: CloseCode, reason: str) -> None:
+        """Send a peer away for good."""
+        self.room.expel(peer, code, reason, now=self.now)
+        self.carry_out()
+
+    def evict(self, code: CloseCode, reason: str, spread_s: float) -> None:
+        """Send everybody away, to come back spread over some time."""
+        self.room.evict(code, reason, spread_s=spread_s, now=self.now)
+        self.carry_out()
+
+    def show_again(self, peer: int) -> None:
+        """Tell a peer who is here."""
+        self.room.show_again(peer, now=self.now)
+        self.carry_out()
+
+    def tick(self) -> None:
+        """Keep time."""
+        self.room.tick(now=self.now)
+        self.carry_out()
+
+    def release_presence(self) -> None:
+        """Pass on presence that was held back."""
+        self.room.release_presence(now=self.now)
+        self.carry_out()
+
+    def add(self, peer: int, outbox: Outbox) -> None:
+        """Register the queue of a peer, before it joins."""
+        self._outboxes[peer] = outbox
+        self.idle_since_s = None
+
+    def remove(self, peer: int) -> None:
+        """Forget a peer whose connection is gone."""
+        self._outboxes.pop(peer, None)
+        self.room.leave(peer, now=self.now)
+        self.carry_out()
+        if not self._outboxes:
+            self.idle_since_s = self.now
+
+    def receive(self, peer: int, frame: bytes) -> None:
+        """Hand a frame to the room."""
+        tally = self._shared.tally
+        tally.frames_in += 1
+        tally.bytes_in += len(frame)
+        self.room.receive(peer, frame, now=self.now)
+        self.carry_out()
+
+    async def until_ready(self, peer: int) -> None:
+        """Wait until the peer's next frame may be received."""
+        while self.room.is_congested or self.room.is_trying(peer):
+            self.room.is_alive(peer, now=self.now)
+            with anyio.move_on_after(1.0):
+                await self._change()
+
+    async def until_settled(self) -> None:
+        """Wait until all that was received is on disk, or the room is dead."""
+        while self.room.state is not State.DEAD and not self.room.is_settled:
+            await self._change()
+
+    async def until_empty(self) -> None:
+        """Wait until every connection is gone."""
+        while self._outboxes:
+            await self._change()
+
+    async def _change(self) -> None:
+        self._watching += 1
+        try:
+            await self._changed.wait()
+        finally:
+            self._watching -= 1
+
+    def _note_change(self) -> None:
+        if self._watching:
+            changed, self._changed = self._changed, anyio.Event()
+            changed.set()
+        if self.room.state is State.DEAD:
+            self._dead.set()
+
+    def carry_out(self) -> None:
+        """Do what the room asks for, until it asks for nothing; once it runs."""
+        if self._group is None:
+            return
+        while effects := self.room.take():
+            for effect in effects:
+                self._do(effect)
+        if self.room.has_work:
+            self._work.set()
+        self._note_change()
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case Send():
+                self._send(effect)
+            case Commit():
+                self._commits.append(effect)
+                self._committing.set()
+            case Close(peer, code, reason):
+                self._shared.tally.closed[code] += 1
+                if (outbox := self._outboxes.get(peer)) is not None:
+                    outbox.close(code, reason)
+            case Load():
+                self._start(self._load)
+            case Try():
+                self._start(lambda: self._try(effect))
+            case AskArbiter():
+                self._questions.append(effect)
+                self._asking.set()
+
+    def _start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        assert self._group is not None  # noqa: S101 - see `carry_out`
+        self._group.start_soon(task)
+
+    def _send(self, send: Send) -> None:
+        tally = self._shared.tally
+        for peer in send.peers:
+            outbox = self._outboxes.get(peer)
+            if outbox is None:
+                continue
+            tally.frames_out += len(send.frames)
+            if not outbox.put(send.frames, send.weight):
+                outbox.clear()
+                self.room.expel(
+                    peer,
+                    CloseCode.SLOW_CONSUMER,
+                    "too much was left unread",
+                    retry_after_s=1.0,
+                    now=self.now,
+                )
+
+    async def _flush(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work = anyio.Event()
+            # Whoever is about to be read joins this batch (R-1).
+            await checkpoint()
+            while self.room.has_work:
+                self._shared.tally.batches += 1
+                self.room.flush(now=self.now)
+                self.carry_out()
+                await checkpoint()
+
+    async def _commit(self) -> None:
+        while True:
+            await self._committing.wait()
+            self._committing = anyio.Event()
+            while self._commits:
+                batch = list(self._commits)
+                self._commits.clear()
+                try:
+                    await self.disk.append([commit.update for commit in batch])
+                except CrdtSyncError as error:
+                    self._shared.tally.log_failures += 1
+                    _logger.error("the log takes no more of a session: %s", error)
+                    self.room.failed("the relay cannot write", now=self.now)
+                    self.carry_out()
+                    return
+                if self.disk.wants_compaction:
+                    self._start(self.disk.compact)
+                self.room.committed(batch[-1].number, now=self.now)
+                self.carry_out()
+
+    async def _load(self) -> None:
+        self._shared.tally.loads += 1
+        try:
+            async with self._shared.loads:
+                document = await self.disk.load()
+        except CrdtSyncError as error:
+            self._shared.tally.load_failures += 1
+            _logger.error("a session could not be loaded: %s", error)
+            self.room.failed("the session cannot be loaded", now=self.now)
+        else:
+            self.room.loaded(document, now=self.now)
+        self.carry_out()
+
+    async def _try(self, effect: Try) -> None:
+        refusal = None
+        try:
+            refusal = await self.disk.try_out(effect.state, effect.update)
+        except OperationFailed as error:
+            _logger.error("a large update could not be tried: %s", error)
+            code, reason = CloseCode.RATE_LIMITED, "no large updates can be tried now"
+            self.room.expel(effect.peer, code, reason, retry_after_s=5.0, now=self.now)
+        self.room.tried(effect.peer, effect.update, refusal, now=self.now)
+        self.carry_out()
+
+    async def _arbitrate(self) -> None:
+        while True:
+            await self._asking.wait()
+            self._asking = anyio.Event()
+            while self._questions:
+                question = self._questions.popleft()
+                if question.peer in self.room.hall.members:
+                    await self._answer(question)
+
+    async def _answer(self, question: AskArbiter) -> None:
+        arbitration, request = self._shared.arbitration, question.request
+        try:
+            await self.disk.make()
+            answer = await arbitration.ask(self.room.name, request)
+        except CrdtSyncError as error:
+            _logger.error("the arbiter cannot answer: %s", error)
+            self.room.failed("the relay cannot write", now=self.now)
+        else:
+            self.room.arbitrated(question.peer, request, answer, now=self.now)
+        self.carry_out()

@@ -1,0 +1,198 @@
+"""Runs a relay: opens its log, listens, and stops in peace when told to (R-7)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, Final, cast
+
+import anyio
+import anyio.to_thread
+from hypercorn.asyncio import serve as serve_http
+from hypercorn.config import Config
+from hypercorn.protocol import ws_stream
+from hypercorn.typing import Framework
+
+from crdtsync.clock import Clock, SystemClock
+from crdtsync.errors import ConnectionFailed
+from crdtsync.log.sqlite import open_sqlite_log
+from crdtsync_relay.access import open_access
+from crdtsync_relay.app import Relay
+from crdtsync_relay.door import Door
+from crdtsync_relay.hub import open_hub
+from crdtsync_relay.kinds import Kinds
+from crdtsync_relay.owner import owner_token
+from crdtsync_relay.settings import Settings
+from crdtsync_relay.sharing import Sharing
+
+__all__ = ["Listening", "run_relay", "serve"]
+
+LOG_FILE: Final = "relay.db"
+"""The one file with all sessions and tokens, in the data folder."""
+
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted: a restart brings all back at once."""
+
+USER_TIMEOUT_MS: Final = 20_000
+"""What was sent and not taken for so long ends the connection, where the system can."""
+
+QUEUED_FRAMES_MAX: Final = 32
+"""Frames read ahead of a room, per connection."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A relay that takes connections.
+
+    Attributes:
+        url: How people reach it.
+        owner_token: The owner's token if it was made just now, else empty.
+        asks_for_tokens: Whether everybody needs one.
+    """
+
+    url: str
+    owner_token: str
+    asks_for_tokens: bool
+
+
+def serve(settings: Settings, tell: Callable[[Listening], None]) -> None:
+    """Run a relay until SIGTERM or SIGINT, then drain it and return.
+
+    Args:
+        settings: How it runs.
+        tell: Called once it takes connections.
+
+    Raises:
+        DataError: The log cannot be opened.
+        ConnectionFailed: The address cannot be listened on.
+    """
+
+    async def main() -> None:
+        stop = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(_wait_for_signal, stop)
+            await run_relay(settings, tell, stop)
+            group.cancel_scope.cancel()
+
+    anyio.run(main, backend_options={"use_uvloop": _has_uvloop()})
+
+
+async def run_relay(
+    settings: Settings,
+    tell: Callable[[Listening], None],
+    stop: anyio.Event,
+    *,
+    clock: Clock | None = None,
+) -> None:
+    """Run a relay on asyncio until `stop` is set, then drain it.
+
+    Args:
+        settings: How it runs.
+        tell: Called once it takes connections.
+        stop: Set to end it.
+        clock: Another one than the machine's.
+
+    Raises:
+        DataError: The log cannot be opened.
+        ConnectionFailed: The address cannot be listened on.
+    """
+    clock = clock or SystemClock()
+    path = settings.data / LOG_FILE
+    async with AsyncExitStack() as stack:
+        log = await stack.enter_async_context(open_sqlite_log(path, clock=clock))
+        access = await stack.enter_async_context(open_access(path, clock=clock))
+        kinds = Kinds(access, clock)
+        hub = await stack.enter_async_context(
+            open_hub(log, kinds, clock=clock, limits=settings.limits)
+        )
+        asks = settings.asks_for_tokens
+        made = await owner_token(settings.data, access) if asks else ""
+        listener = stack.enter_context(_listen(settings.host, settings.port))
+        url = settings.public_url(listener.getsockname()[1])
+        door = Door(access, asks=asks)
+        relay = Relay(hub, door, Sharing(door, clock, url))
+        stopped = anyio.Event()
+
+        async def drain() -> None:
+            await stop.wait()
+            await hub.drain()
+            stopped.set()
+
+        group = await stack.enter_async_context(anyio.create_task_group())
+        group.start_soon(relay.keep_watch)
+        group.start_soon(drain)
+        tell(Listening(url, made, asks))
+        app = cast(Framework, relay.app)
+        config = _config(settings, listener)
+        # In a task of its own: the server cancels the task that runs it.
+        async with anyio.create_task_group() as serving:
+            serving.start_soon(
+                partial(serve_http, app, config, shutdown_trigger=stopped.wait)
+            )
+        group.cancel_scope.cancel()
+
+
+async def _wait_for_signal(stop: anyio.Event) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            stop.set()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind the socket, so that the port is known and taken before anything runs."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConnectionFailed(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="Another program may have the port; choose one with --bind.",
+        ) from error
+    # Accepted connections inherit it: a peer that takes nothing frees its memory.
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        option = socket.TCP_USER_TIMEOUT
+        listener.setsockopt(socket.IPPROTO_TCP, option, USER_TIMEOUT_MS)
+    return listener
+
+
+def _config(settings: Settings, listener: socket.socket) -> Config:
+    _speak_uncompressed()
+    config = Config()
+    # The server closes what it is given.
+    config.bind = [f"fd://{os.dup(listener.fileno())}"]
+    config.certfile = str(settings.certfile) if settings.certfile else None
+    config.keyfile = str(settings.keyfile) if settings.keyfile else None
+    config.accesslog = None
+    config.errorlog = logging.getLogger("crdtsync_relay.http")
+    config.include_server_header = False
+    config.backlog = BACKLOG
+    config.max_app_queue_size = QUEUED_FRAMES_MAX
+    config.websocket_max_message_size = settings.limits.frame_bytes_max + 1024
+    config.graceful_timeout = 2.0
+    config.alpn_protocols = ["http/1.1"]
+    return config
+
+
+def _speak_uncompressed() -> None:
+    """Agree on no compression: a deflater takes 300 KB per connection and most time.
+
+    The server has no setting for it, and agrees with whatever clients offer.
+    """
+
+    def agree_on_nothing(*_: Any) -> None:
+        return None
+
+    setattr(ws_stream, "server_extensions_handshake", agree_on_nothing)  # noqa: B010
+
+
+def _has_uvloop() -> bool:
+    return find_spec("uvloop") is not None

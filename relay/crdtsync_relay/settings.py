@@ -1,0 +1,147 @@
+"""What an operator decides: flag, then environment, then default; nothing is opened."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from crdtsync.errors import UsageError
+from crdtsync_relay.limits import Limits
+
+__all__ = ["VARIABLES", "Settings", "is_loopback", "resolve"]
+
+HOST: Final = "127.0.0.1"
+PORT: Final = 8787
+
+VARIABLES: Final[Mapping[str, str]] = {
+    "data": "CRDTSYNC_RELAY_DATA",
+    "bind": "CRDTSYNC_RELAY_BIND",
+    "certfile": "CRDTSYNC_RELAY_CERTFILE",
+    "keyfile": "CRDTSYNC_RELAY_KEYFILE",
+    "url": "CRDTSYNC_RELAY_URL",
+    "insecure_http": "CRDTSYNC_RELAY_INSECURE_HTTP",
+    "tokens": "CRDTSYNC_RELAY_TOKENS",
+}
+"""The environment variable of each flag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a relay runs.
+
+    Attributes:
+        data: Its folder; made for the owner only.
+        host: The address to listen on.
+        port: The port; 0 for any free one.
+        certfile: A certificate chain in PEM; with `keyfile`, TLS is spoken.
+        keyfile: Its private key.
+        insecure_http: TLS is spoken by a proxy in front, and nobody else reaches
+            this relay.
+        tokens: Ask everybody for a token, also on loopback.
+        url: How people reach the relay, for links; empty for what it listens on.
+        limits: Bounds.
+
+    Raises:
+        UsageError: Strangers could read what is sent.
+    """
+
+    data: Path
+    host: str = HOST
+    port: int = PORT
+    certfile: Path | None = None
+    keyfile: Path | None = None
+    insecure_http: bool = False
+    tokens: bool = False
+    url: str = ""
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if (self.certfile is None) != (self.keyfile is None):
+            raise UsageError(
+                "a certificate and its key belong together",
+                hint="Give both --certfile and --keyfile.",
+            )
+        safe = self.has_tls or self.insecure_http or is_loopback(self.host)
+        if not safe:
+            raise UsageError(
+                f"{self.host} can be reached by others, and nothing is encrypted",
+                hint="Give --certfile and --keyfile; or --insecure-http if a proxy "
+                "in front of the relay speaks TLS.",
+            )
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether the relay speaks TLS itself."""
+        return self.certfile is not None
+
+    @property
+    def asks_for_tokens(self) -> bool:
+        """Whether everybody needs a token; only on loopback nobody may."""
+        # Behind a proxy, strangers come from loopback.
+        return self.tokens or self.insecure_http or not is_loopback(self.host)
+
+    def public_url(self, port: int) -> str:
+        """How people reach the relay that listens on a port."""
+        if self.url:
+            return self.url.rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.has_tls else 'http'}://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
+    """Choose each value: flag, environment, default.
+
+    Raises:
+        UsageError: A value makes no sense.
+    """
+
+    def chosen(name: str) -> str:
+        return flags.get(name) or environ.get(VARIABLES[name], "")
+
+    host, port = _address(chosen("bind"))
+    return Settings(
+        data=Path(chosen("data") or "crdtsync-relay").expanduser(),
+        host=host,
+        port=port,
+        certfile=_path(chosen("certfile")),
+        keyfile=_path(chosen("keyfile")),
+        insecure_http=_is_true(chosen("insecure_http")),
+        tokens=_is_true(chosen("tokens")),
+        url=chosen("url"),
+    )
+
+
+def _address(bind: str) -> tuple[str, int]:
+    """Read HOST, :PORT, HOST:PORT or [HOST]:PORT."""
+    host, colon, port = bind.rpartition(":")
+    if not colon or bind.endswith("]"):
+        host, port = bind, ""
+    host = host.strip("[]") or HOST
+    if not port:
+        return host, PORT
+    if not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the last port
+        raise UsageError(
+            f"{bind!r} is no address to listen on", hint="Such as 127.0.0.1:8787."
+        )
+    return host, int(port)
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
+
+
+def _is_true(text: str) -> bool:
+    return text.lower() in {"1", "true", "yes", "on"}
