@@ -1,0 +1,1 @@
+"""The terminal client; all commands start in `entry`."""

@@ -1,0 +1,1 @@
+"""The commands, one function each, named NAME_command; `app` imports what runs."""

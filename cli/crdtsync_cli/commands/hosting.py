@@ -1,0 +1,75 @@
+"""The command host: runs turns of a session without a window, for servers and CI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from crdtsync.errors import UsageError
+from crdtsync.opening import open_session
+from crdtsync.session import Session
+from crdtsync_cli.calling import Call
+from crdtsync_cli.commands.opening import (
+    AGENT_HELP,
+    COLLECT_HELP,
+    CWD_HELP,
+    PERMISSIONS_HELP,
+)
+from crdtsync_cli.commands.options import SessionName
+from crdtsync_cli.plain import Plain
+from crdtsync_cli.printer import Printer
+from crdtsync_cli.running import find_agent, find_policy, running
+from crdtsync_cli.scene import SessionScene
+from crdtsync_cli.signals import call_when_told_to_stop
+
+__all__ = ["host_command"]
+
+
+def host_command(
+    ctx: typer.Context,
+    session: SessionName,
+    agent: Annotated[str, typer.Option(metavar="NAME", help=AGENT_HELP)] = "",
+    permissions: Annotated[
+        str, typer.Option(metavar="POLICY", help=PERMISSIONS_HELP)
+    ] = "",
+    cwd: Annotated[Path | None, typer.Option(metavar="DIR", help=CWD_HELP)] = None,
+    *,
+    collect: Annotated[bool, typer.Option("--collect", help=COLLECT_HELP)] = False,
+) -> None:
+    """Run a session's turns without a window, until it is stopped.
+
+    Prints what happens as plain lines. SIGTERM stops the running turn and leaves
+    properly; the exit code is 0 then.
+    """
+    call = ctx.ensure_object(Call)
+    spec = find_agent(agent, call.settings)
+    policy = find_policy(permissions, call.settings)
+    if spec is None:
+        raise UsageError(
+            "host needs an agent",
+            hint="Add --agent NAME; `crdtsync agents` lists them.",
+        )
+
+    async def main() -> None:
+        async with (
+            open_session(
+                session, data=call.settings.data, name=call.settings.name
+            ) as opened,
+            running(opened, spec, policy, cwd, collect=collect),
+        ):
+            call.say(f"running turns of {opened.name} with {spec.name}; Ctrl-C ends it")
+            async with anyio.create_task_group() as group:
+                await group.start(call_when_told_to_stop, group.cancel_scope.cancel)
+                await _tell(opened)
+
+    anyio.run(main)
+
+
+async def _tell(session: Session) -> None:
+    plain, printer = Plain(SessionScene(session)), Printer()
+    with session.events() as events:
+        async for event in events:
+            await printer.print(plain.lines(event))

@@ -1,0 +1,122 @@
+"""The command open: a window on a session, on a screen or in lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from crdtsync.errors import UsageError
+from crdtsync.opening import open_session
+from crdtsync.session import Session
+from crdtsync_cli.calling import Call
+from crdtsync_cli.lines_window import LinesWindow, Shape
+from crdtsync_cli.running import find_agent, find_policy, running
+from crdtsync_cli.signals import call_when_told_to_stop
+
+__all__ = ["AGENT_HELP", "COLLECT_HELP", "CWD_HELP", "PERMISSIONS_HELP", "open_command"]
+
+AGENT_HELP = "The agent to run: a name of `agents`, acp:COMMAND, exec:COMMAND or none."
+PERMISSIONS_HELP = "When it asks: ask, allow-reads, deny-all or yolo."
+COLLECT_HELP = "Prompts that wait together become one turn."
+CWD_HELP = "The folder it works in; by default this one."
+
+STOPPED = 130
+
+
+def open_command(  # noqa: PLR0913 - one parameter per option
+    ctx: typer.Context,
+    session: Annotated[
+        str | None, typer.Argument(metavar="SESSION", help="Its name, or its id.")
+    ] = None,
+    agent: Annotated[str, typer.Option(metavar="NAME", help=AGENT_HELP)] = "",
+    permissions: Annotated[
+        str, typer.Option(metavar="POLICY", help=PERMISSIONS_HELP)
+    ] = "",
+    cwd: Annotated[Path | None, typer.Option(metavar="DIR", help=CWD_HELP)] = None,
+    *,
+    collect: Annotated[bool, typer.Option("--collect", help=COLLECT_HELP)] = False,
+    new: Annotated[bool, typer.Option("--new", help="Make a new session.")] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Plain lines, without a screen.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines.")] = False,
+    json_in: Annotated[
+        bool, typer.Option("--json-in", help="Read JSON lines; implies --json.")
+    ] = False,
+    deltas: Annotated[
+        bool, typer.Option("--deltas", help="With --json: presence and deltas too.")
+    ] = False,
+    detach: Annotated[
+        bool,
+        typer.Option("--detach", help="When stdin ends, do not wait for own turns."),
+    ] = False,
+) -> None:
+    """Open a session, making it if need be, and take part.
+
+    Lines of stdin are messages or slash commands (/help). At the end of piped input it
+    waits for the turns it asked for, and leaves.
+    """
+    call = ctx.ensure_object(Call)
+    if plain and (as_json or json_in):
+        raise UsageError("--plain and --json exclude each other")
+    spec = find_agent(agent, call.settings)
+    policy = find_policy(permissions, call.settings)
+    if new:
+        session = _new_name(call, session)
+    json = as_json or json_in
+    shape = Shape(json=json, deltas=deltas, json_in=json_in, detach=detach)
+
+    async def main() -> int:
+        async with (
+            open_session(
+                session, data=call.settings.data, name=call.settings.name
+            ) as opened,
+            running(opened, spec, policy, cwd, collect=collect),
+        ):
+            if opened.read_only:
+                call.say(f"warning: read-only here: {opened.read_only}")
+            if json or plain or not _has_screen():
+                return await _until_stopped(LinesWindow(call, opened, shape))
+            return await _on_screen(call, opened)
+
+    raise typer.Exit(anyio.run(main))
+
+
+async def _until_stopped(window: LinesWindow) -> int:
+    code = STOPPED
+    async with anyio.create_task_group() as group:
+        await group.start(call_when_told_to_stop, group.cancel_scope.cancel)
+        code = await window.run()
+        group.cancel_scope.cancel()
+    return code
+
+
+async def _on_screen(call: Call, session: Session) -> int:
+    from crdtsync_cli.terminal import run_screen  # noqa: PLC0415 - slow to import
+
+    return await run_screen(session, colors=call.colors)
+
+
+def _has_screen() -> bool:
+    terminal = os.environ.get("TERM", "")
+    return sys.stdin.isatty() and sys.stdout.isatty() and terminal not in {"", "dumb"}
+
+
+def _new_name(call: Call, session: str | None) -> str:
+    """The name of a session that does not exist yet.
+
+    Raises:
+        UsageError: It does.
+    """
+    free = call.catalog.free_name(session or "session")
+    if session and free != session:
+        raise UsageError(
+            f"there already is a session {session!r} here",
+            hint=f"Open it without --new, or choose another name, such as {free}.",
+        )
+    return free

@@ -1,0 +1,98 @@
+"""From the name of an agent to a window that runs it; it drives no agent itself."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from crdtsync.agents.commands import resolve_command
+from crdtsync.agents.environment import agent_environment
+from crdtsync.agents.policy import POLICIES, Policy
+from crdtsync.agents.presets import agent_spec
+from crdtsync.agents.spec import AgentSpec
+from crdtsync.errors import UsageError
+from crdtsync_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from crdtsync.session import Session
+
+__all__ = ["NONE", "find_agent", "find_policy", "running"]
+
+NONE: Final = "none"
+"""The name that stands for no agent."""
+
+
+def find_agent(wanted: str, settings: Settings) -> AgentSpec | None:
+    """The agent a window is to run; None for none.
+
+    Args:
+        wanted: As given to --agent; "" for the setting.
+        settings: Holds the default, and agents of one's own.
+
+    Raises:
+        UsageError: Nobody knows it, or it is not installed.
+    """
+    name = wanted or settings["agent"] or NONE
+    if name == NONE:
+        return None
+    spec = agent_spec(name, settings.agents)
+    allowed = agent_environment(os.environ, allow=spec.env_allow, extra=spec.env_set)
+    resolve_command(spec, allowed["PATH"])
+    return spec
+
+
+def find_policy(wanted: str, settings: Settings) -> Policy:
+    """What happens when the agent asks.
+
+    Raises:
+        UsageError: There is no such policy.
+    """
+    name = wanted or settings["permissions"]
+    for policy in POLICIES:
+        if policy == name:
+            return policy
+    raise UsageError(
+        f"--permissions cannot be {name!r}",
+        hint="; ".join(f"{policy}: {text}" for policy, text in POLICIES.items()),
+    )
+
+
+def running(
+    session: Session,
+    spec: AgentSpec | None,
+    policy: Policy,
+    cwd: Path | None,
+    *,
+    collect: bool = False,
+) -> AbstractAsyncContextManager[object]:
+    """Run turns of the session with the agent, if there is one, in the block.
+
+    Args:
+        session: Open.
+        spec: The agent, or None.
+        policy: What happens when it asks.
+        cwd: Its working folder; this process's if None.
+        collect: Whether prompts that wait together become one turn.
+
+    Raises:
+        DataError: The session is read-only here.
+        UsageError: The working folder is none.
+    """
+    if spec is None:
+        return nullcontext()
+    from crdtsync.host import (  # noqa: PLC0415 - often unneeded
+        COLLECT_MAX,
+        HostSettings,
+        run_agent,
+    )
+
+    folder = (cwd or Path.cwd()).resolve()
+    if not folder.is_dir():
+        raise UsageError(
+            f"{folder} is no folder", hint="Give the agent another one with --cwd."
+        )
+    collect_max = COLLECT_MAX if collect else 1
+    settings = HostSettings(policy=policy, cwd=folder, collect_max=collect_max)
+    return run_agent(session, spec, settings)

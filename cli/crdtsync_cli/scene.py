@@ -1,0 +1,38 @@
+"""Answers a formatter's questions about a session from its view; changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crdtsync.entities import Message
+
+if TYPE_CHECKING:
+    from crdtsync.session import Session
+
+__all__ = ["SessionScene"]
+
+
+class SessionScene:
+    """The `words.Scene` of an open session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def name_of(self, participant: str) -> str:
+        """What a participant, or the participant of a runner, is called."""
+        actor = self._session.actor(participant)
+        return actor.name if actor is not None else ""
+
+    def turn_number(self, turn: str) -> int:
+        """The turn's place in the reading order, void turns not counted."""
+        view = self._session.view
+        number = 0
+        for found in view.reading.order:
+            number += not view.turns[found].void
+            if found == turn:
+                break
+        return number
+
+    def message(self, message: str) -> Message | None:
+        """A message by its id."""
+        return self._session.view.message(message)

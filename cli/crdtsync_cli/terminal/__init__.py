@@ -1,0 +1,7 @@
+"""The interactive window: an input line under the terminal's own scrollback."""
+
+from __future__ import annotations
+
+from crdtsync_cli.terminal.screen import run_screen
+
+__all__ = ["run_screen"]
