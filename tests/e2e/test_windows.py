@@ -1,0 +1,145 @@
+"""Two windows of one session, as a person sees them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .terminal import Pane, Tmux, private_tmux, until
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def tmux(tmp_path: Path) -> Iterator[Tmux]:
+    project = tmp_path / "greet"
+    project.mkdir()
+    (project / "README.md").write_text("# greet\n\nSays hello.\n")
+    (project / "greet.py").write_text("# TODO: more languages\n")
+    # The path of a socket has to be short.
+    with (
+        tempfile.TemporaryDirectory(prefix="crdtsync-tmux-") as folder,
+        private_tmux(Path(folder), tmp_path) as server,
+    ):
+        yield server
+
+
+def opened(tmux: Tmux, name: str, *more: str) -> Pane:
+    cwd = str(tmux.home / "greet")
+    agent = ("--agent", "demo", "--cwd", cwd) if "agent" in more else ()
+    pane = tmux.pane("open", "talk", "--name", name, *agent)
+    pane.wait_for(f"{name} ›")  # noqa: RUF001
+    return pane
+
+
+def test_a_turn_streams_into_both_windows(tmux: Tmux) -> None:
+    ana = opened(tmux, "ana", "agent")
+    bob = opened(tmux, "bob")
+    ana.wait_for("bob joined")
+    bob.type("list this folder")
+    ana.wait_for("… bob typing")
+    bob.press("Enter")
+    for pane in (ana, bob):
+        pane.wait_for("bob  list this folder")
+        pane.wait_for("turn 1 · demo")
+        pane.wait_for("README.md")
+        pane.wait_for("turn 1 done")
+    answers = [
+        [line for line in pane.history if "greet.py" in line] for pane in (ana, bob)
+    ]
+    assert answers[0] == answers[1]
+    assert len(answers[0]) == 1
+
+
+def test_a_permission_is_answered_in_the_other_window(tmux: Tmux) -> None:
+    ana = opened(tmux, "ana", "agent")
+    bob = opened(tmux, "bob")
+    ana.type("write a note")
+    ana.press("Enter")
+    bob.wait_for("!! permission 1: Write NOTES.md")
+    assert not (tmux.home / "greet" / "NOTES.md").exists()
+    bob.type("/allow 1")
+    bob.press("Enter")
+    for pane in (ana, bob):
+        pane.wait_for("permission 1 allowed by bob")
+        pane.wait_for("turn 1 done")
+    assert (tmux.home / "greet" / "NOTES.md").exists()
+
+
+def test_who_comes_in_mid_turn_sees_the_turn(tmux: Tmux) -> None:
+    ana = opened(tmux, "ana", "agent")
+    ana.type("count to 400")
+    ana.press("Enter")
+    ana.wait_for("1 2 3")
+    bob = opened(tmux, "bob")
+    bob.wait_for("ana  count to 400")
+    bob.wait_for("turn 1")
+    bob.press("C-c")
+    bob.wait_for("not your turn")
+    ana.press("C-c")
+    for pane in (ana, bob):
+        pane.wait_for("turn 1 cancelled")
+
+
+def test_another_window_takes_over_from_a_killed_one(tmux: Tmux) -> None:
+    ana = opened(tmux, "ana", "agent")
+    ana.type("count to 4000")
+    ana.press("Enter")
+    ana.wait_for("1 2 3")
+    # Comes when ana's window has the turn, which either of two could have taken.
+    bob = opened(tmux, "bob", "agent")
+    bob.wait_for("ana  count to 4000")
+    bob.type("list this folder")
+    bob.press("Enter")
+    bob.wait_for("waiting: 1 bob")
+    # Only the window that runs the turn is killed; the agent ends with its stdin.
+    os.kill(ana.pid, signal.SIGKILL)
+    ana.wait_for("ended 137")
+    bob.wait_for("turn 1 interrupted, outcome unknown")
+    bob.wait_for("turn 2 · demo")
+    bob.wait_for("turn 2 done")
+    assert any("README.md" in line for line in bob.history)
+
+
+def test_a_half_typed_line_survives_remote_lines_and_resizes(tmux: Tmux) -> None:
+    ana = opened(tmux, "ana")
+    ana.type("half typed, and longer than the window will be wide in a moment")
+    ana.wait_for("in a moment")
+    lines = "".join(f"/note line {number:03}\n" for number in range(300))
+    source = tmux.home / "lines"
+    source.write_text(lines)
+    bob = tmux.pane("open", "talk", "--name", "bob", "--plain")
+    bob.wait_for("session talk")
+    tmux.command("load-buffer", str(source))
+    tmux.command("paste-buffer", "-t", bob.name)
+    ana.wait_for("line 299")
+    for columns, rows in ((50, 24), (100, 14), (40, 30), (92, 26)):
+        ana.resize(columns, rows)
+        until(lambda: len(ana.prompts) == 1, lambda: "\n".join(ana.history))
+        bob.type(f"/note at {columns}")
+        bob.press("Enter")
+        ana.wait_for(f"at {columns}")
+    said = [line for line in ana.history if "bob (note)" in line]
+    assert [line[-8:] for line in said[:300]] == [f"line {n:03}" for n in range(300)]
+    assert len(ana.prompts) == 1, ana.history
+    ana.press("Enter")
+    ana.wait_for("ana  half typed, and longer than the window will be wide in a moment")
+
+
+def test_leaving_restores_the_terminal(tmux: Tmux) -> None:
+    ana = opened(tmux, "ana")
+    bob = opened(tmux, "bob")
+    ana.wait_for("bob joined")
+    bob.press("C-d")
+    bob.wait_for("left talk; to come back: crdtsync talk")
+    bob.wait_for("ended 0")
+    ana.wait_for("bob left, 1 here")
+    assert bob.prompts == [], bob.history
+    os.kill(ana.pid, signal.SIGTERM)
+    ana.wait_for("ended 0")
+    assert ana.prompts == []

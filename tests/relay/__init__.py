@@ -1,0 +1,1 @@
+"""The relay: rooms as dialogues, and the real server on loopback."""
