@@ -22,6 +22,7 @@ from crdtsync.log.schema import create_file
 _SUFFIX = ".db"
 _BUSY_MS = 5000
 _PREFIX_CHARS_MIN = 8
+_TOLD_MAX = 5
 _TABLE = """
 CREATE TABLE IF NOT EXISTS sessions (
     id TEXT PRIMARY KEY,
@@ -101,15 +102,22 @@ class Catalog:
         """Find a session by its name, its id or the beginning of its id.
 
         Raises:
-            SessionNotFound: There is none, or several begin so.
+            SessionNotFound: There is none.
+            UsageError: Several ids begin so.
         """
         entries = self.entries()
         for entry in entries:
             if text in (entry.name, entry.id):
                 return entry
-        begun = [e for e in entries if e.id.startswith(text)]
-        if len(text) >= _PREFIX_CHARS_MIN and len(begun) == 1:
+        long_enough = len(text) >= _PREFIX_CHARS_MIN
+        begun = [e for e in entries if long_enough and e.id.startswith(text)]
+        if len(begun) == 1:
             return begun[0]
+        if begun:
+            raise UsageError(
+                f"several sessions begin with {text}",
+                hint=f"Use a name: {', '.join(e.name for e in begun[:_TOLD_MAX])}",
+            )
         raise SessionNotFound(
             f"there is no session {text!r} here", hint=_near(text, entries)
         )

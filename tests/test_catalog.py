@@ -46,15 +46,24 @@ def test_a_session_is_found_by_name_id_and_the_beginning_of_its_id(
     assert catalog.data.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("text", ["019a000", "019a0000", "nix", "", "019c00000"])
-def test_what_is_too_short_or_fits_several_is_not_found(
-    catalog: Catalog, text: str
-) -> None:
+@pytest.mark.parametrize("text", ["019a000", "nix", "", "019c00000"])
+def test_what_is_too_short_or_unknown_is_not_found(catalog: Catalog, text: str) -> None:
     catalog.add(ONE, "one", AT)
     catalog.add(TWO, "two", AT)
 
     with pytest.raises(SessionNotFound):
         catalog.find(text)
+
+
+def test_the_beginning_of_several_ids_is_told_with_their_names(
+    catalog: Catalog,
+) -> None:
+    catalog.add(ONE, "one", AT)
+    catalog.add(TWO, "two", AT)
+
+    with pytest.raises(UsageError, match="several sessions begin with") as caught:
+        catalog.find("019a0000")
+    assert {"one", "two"} <= set(str(caught.value.hint).replace(",", "").split())
 
 
 def test_a_near_name_is_offered(catalog: Catalog) -> None:

@@ -78,7 +78,7 @@ async def test_without_a_name_the_last_opened_one_is_opened(data: Path) -> None:
         pass
     async with open_session(data=data, name="ana") as last:
         assert last.name == "other"
-    async with open_session(first.id[:13], data=data, name="ana") as found:
+    async with open_session(first.id[:18], data=data, name="ana") as found:
         assert found.name == "session"
 
 
