@@ -131,7 +131,7 @@ async def open_session(  # noqa: PLR0913 - every option stands alone
             if opened.head == 0:
                 await opened.flush()
             if client_id is not None:
-                await anyio.to_thread.run_sync(_note_opened, wish, entry)
+                tasks.start_soon(_note_opened, wish, entry)
             yield opened
         finally:
             tasks.cancel_scope.cancel()
@@ -261,10 +261,11 @@ def _seed(session: Session) -> None:
         )
 
 
-def _note_opened(wish: _Wish, entry: Entry) -> None:
-    """Remember what was opened last; a full disk must not keep people from reading."""
-    with suppress(LogUnwritable):
-        wish.catalog.note_opened(entry.id, stamp(wish.clock))
+async def _note_opened(wish: _Wish, entry: Entry) -> None:
+    """Remember what was opened last; nobody waits for it, and no full disk matters."""
+    with anyio.CancelScope(shield=True), suppress(LogUnwritable):
+        at = stamp(wish.clock)
+        await anyio.to_thread.run_sync(wish.catalog.note_opened, entry.id, at)
 
 
 async def _follow(session: Session) -> None:

@@ -220,8 +220,9 @@ class Replica:
             except LeaseRefused:
                 self._refuse(batch)
                 return True
+            # First of all, as other windows wait for it.
+            self._ring(max(self.head, appended.last))
             self._saved(batch, appended)
-        self.ring_grew()
         return True
 
     def _saved(self, batch: list[Ticket], appended: Appended) -> None:
@@ -268,9 +269,9 @@ class Replica:
             self._tell([Happening(failure)], self.head)
         self._broken = error
 
-    def ring_grew(self) -> tuple[str, ...]:
-        """Tell the other windows how far the log is; returns those found dead."""
-        return self._bell.ring(GREW + str(self.head).encode())
+    def _ring(self, head: int) -> None:
+        """Tell the other windows how far the log is."""
+        self._bell.ring(GREW + str(head).encode())
 
     async def catch_up(self) -> None:
         """Read and apply what others appended."""
