@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from crdtsync.export import Imported, Redaction, export_session, import_session
     from crdtsync.host import Host, HostSettings, run_agent
     from crdtsync.merging import Brought, Merge, import_file, merge_from
-    from crdtsync.opening import default_data_folder, open_session
     from crdtsync.presence import Person, PresenceState
-    from crdtsync.prompts import Prompts
     from crdtsync.session import Sent, Session
+    from crdtsync.session.opening import default_data_folder, open_session
+    from crdtsync.session.prompts import Prompts
     from crdtsync.turns.claim import Claim, TurnRecord
     from crdtsync.turns.order import Reading
     from crdtsync.view import SessionMeta, SessionView
@@ -110,9 +110,9 @@ _HOMES = {
     "crdtsync.export": ("Imported", "Redaction", "export_session", "import_session"),
     "crdtsync.host": ("Host", "HostSettings", "run_agent"),
     "crdtsync.merging": ("Brought", "Merge", "import_file", "merge_from"),
-    "crdtsync.opening": ("default_data_folder", "open_session"),
+    "crdtsync.session.opening": ("default_data_folder", "open_session"),
     "crdtsync.presence": ("Person", "PresenceState"),
-    "crdtsync.prompts": ("Prompts",),
+    "crdtsync.session.prompts": ("Prompts",),
     "crdtsync.session": ("Sent", "Session"),
     "crdtsync.turns.claim": ("Claim", "TurnRecord"),
     "crdtsync.turns.order": ("Reading",),

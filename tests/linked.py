@@ -10,15 +10,16 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
-from crdtsync.bounded import ByteQueue
 from crdtsync.clock import SystemClock
 from crdtsync.document import Document
 from crdtsync.export import export_session
-from crdtsync.link import Dial, Link, Links, open_links
+from crdtsync.links.bounded import ByteQueue
+from crdtsync.links.link import Dial, Link, Links, open_links
+from crdtsync.links.transport import Faults, Transport, TransportClosed, memory_pair
 from crdtsync.merging import import_file
-from crdtsync.opening import open_session
 from crdtsync.schema import ROOTS, JsonObject
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from crdtsync.sync.admission import Admitted, DocIndex
 from crdtsync.sync.arrivals import (
     Arrival,
@@ -35,7 +36,6 @@ from crdtsync.sync.leasing import answer_to_json, request_from_json
 from crdtsync.sync.messages import ClientState, Limits
 from crdtsync.sync.protocol import Peer
 from crdtsync.sync.wire import FRAME_BYTES_MAX
-from crdtsync.transport import Faults, Transport, TransportClosed, memory_pair
 from crdtsync.turns.arbiter import Granted
 from tests.host.stage import QUICK
 

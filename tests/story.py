@@ -5,9 +5,9 @@ from __future__ import annotations
 from crdtsync.document import Document
 from crdtsync.entities import Message
 from crdtsync.events import Body, Happening
-from crdtsync.fold import Folder
 from crdtsync.schema import JsonObject, JsonValue
 from crdtsync.view import SessionView
+from crdtsync.view.fold import Folder
 from tests.picture import Picture
 from tests.strategies import Write, write
 

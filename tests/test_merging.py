@@ -12,7 +12,7 @@ from crdtsync.catalog import Catalog
 from crdtsync.errors import DataError, NotASession, UsageError
 from crdtsync.export import export_session
 from crdtsync.merging import import_file, merge_from
-from crdtsync.opening import open_session
+from crdtsync.session.opening import open_session
 from crdtsync.turns.claim import Claim
 
 HANG = bytes.fromhex("010101000401016104f09f988000")

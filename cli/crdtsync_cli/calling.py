@@ -22,8 +22,8 @@ from crdtsync_cli.routing import Routed
 from crdtsync_cli.settings import Settings, load
 
 if TYPE_CHECKING:
-    from crdtsync.opening import Mode
     from crdtsync.session import Session
+    from crdtsync.session.opening import Mode
 
 __all__ = ["Call"]
 
@@ -76,7 +76,7 @@ class Call:
         self, session: str, mode: Mode = "reader"
     ) -> AbstractAsyncContextManager[Session]:
         """Open a session that exists; for most commands unseen by the others."""
-        from crdtsync.opening import open_session  # noqa: PLC0415 - slow to import
+        from crdtsync.session.opening import open_session  # noqa: PLC0415 - slow to import
 
         return open_session(
             session,

@@ -24,7 +24,7 @@ from crdtsync.events import (
 )
 from crdtsync.sanitize import clean_text
 from crdtsync.schema import JsonObject, JsonValue, as_object, plain
-from crdtsync.wording import check_text
+from crdtsync.session.wording import check_text
 from crdtsync_cli import facts
 from crdtsync_cli.actions import HISTORY, Reply, act, history_lines
 from crdtsync_cli.calling import Call

@@ -9,10 +9,10 @@ from crdtsync.catalog import Catalog
 from crdtsync.clock import SystemClock
 from crdtsync.document import Document
 from crdtsync.events import Happening, Reset, SessionEvent
-from crdtsync.fold import Folder
 from crdtsync.log import Stored
 from crdtsync.log.sqlite import open_sqlite_log
 from crdtsync.view import SessionView
+from crdtsync.view.fold import Folder
 
 if TYPE_CHECKING:
     from crdtsync.session import Session

@@ -23,8 +23,8 @@ from crdtsync.events import (
     TypingChanged,
 )
 from crdtsync.host import HostSettings, run_agent
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from crdtsync_cli.columns import Columns
 from crdtsync_cli.facts import queue_lines
 from crdtsync_cli.terminal.ink import Ink

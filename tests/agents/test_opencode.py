@@ -22,8 +22,8 @@ import pytest
 from crdtsync.agents.presets import agent_spec
 from crdtsync.entities import Approval
 from crdtsync.host import HostSettings, run_agent
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from crdtsync.turns.claim import TurnRecord
 from crdtsync.view import SessionView
 from tests.host.stage import answers, texts

@@ -13,8 +13,8 @@ from crdtsync.agents.policy import Policy
 from crdtsync.entities import Approval
 from crdtsync.events import Notice, SessionEvent
 from crdtsync.host import HostSettings, run_agent
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from tests.host.stage import ECHO, QUICK, until
 
 from .stage import END, OPTIONS, scripted

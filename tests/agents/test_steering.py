@@ -16,9 +16,9 @@ from crdtsync.entities import Message, Participant
 from crdtsync.errors import AccessDenied, UsageError
 from crdtsync.host import HostSettings, run_agent
 from crdtsync.host.loops import LoopGuard, depth_of
-from crdtsync.opening import open_session
 from crdtsync.schema import JsonObject
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from crdtsync.turns.queue import rank_last
 from crdtsync.view import SessionView
 from tests.host.stage import QUICK, answers, shell, texts, until

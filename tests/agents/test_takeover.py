@@ -12,8 +12,8 @@ import pytest
 from crdtsync.agents import AgentSpec
 from crdtsync.host import HostSettings, run_agent
 from crdtsync.host.resuming import resumable
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from tests.host.stage import ECHO, QUICK, answers, until
 
 from .stage import END, Steps, scripted, started

@@ -25,8 +25,8 @@ from crdtsync.agents import AgentSpec
 from crdtsync.agents.presets import agent_spec
 from crdtsync.events import AssistantDelta, SessionEvent, TurnEnded
 from crdtsync.host import HostSettings, run_agent
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from tests.agents.stage import END, scripted
 from tests.bench.rows import Row
 
@@ -39,7 +39,7 @@ _NO_SDK = """
 import sys, pathlib, anyio
 from crdtsync.agents.presets import agent_spec
 from crdtsync.host import run_agent
-from crdtsync.opening import open_session
+from crdtsync.session.opening import open_session
 async def main():
     async with open_session("x", data=pathlib.Path(sys.argv[1])) as session:
         async with run_agent(session, agent_spec("demo")):

@@ -9,9 +9,9 @@ from statistics import median
 from crdtsync.document import Document
 from crdtsync.entities import Message
 from crdtsync.events import AssistantDelta, Happening
-from crdtsync.fold import Folder
 from crdtsync.schema import JsonObject
 from crdtsync.view import SessionView
+from crdtsync.view.fold import Folder
 from tests.bench.rows import Row
 
 SMALL, LARGE = 100, 100_000

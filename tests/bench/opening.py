@@ -19,7 +19,7 @@ import anyio
 from pycrdt import Doc, Map
 
 from crdtsync.catalog import Catalog
-from crdtsync.opening import open_session
+from crdtsync.session.opening import open_session
 from tests.bench import corpus
 from tests.bench.rows import Row
 

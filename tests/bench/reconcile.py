@@ -17,9 +17,9 @@ from crdtsync import schema
 from crdtsync.document import Document
 from crdtsync.entities import Message
 from crdtsync.events import Reset
-from crdtsync.fold import Folder
 from crdtsync.schema import JsonObject
 from crdtsync.view import SessionView
+from crdtsync.view.fold import Folder
 from tests.bench.rows import Row
 
 MESSAGES = 5000

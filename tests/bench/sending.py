@@ -14,7 +14,7 @@ from pathlib import Path
 
 import anyio
 
-from crdtsync.opening import open_session
+from crdtsync.session.opening import open_session
 from tests.bench.rows import Row
 
 MESSAGES = 400

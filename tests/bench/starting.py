@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import psutil
 
-from crdtsync.opening import open_session
+from crdtsync.session.opening import open_session
 from tests.bench import corpus
 from tests.bench.rows import Row
 

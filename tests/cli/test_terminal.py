@@ -20,8 +20,8 @@ from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.renderer import Renderer
 
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 
 WAIT_S = 20.0
 

@@ -16,7 +16,7 @@ import anyio
 
 from crdtsync.errors import LogUnwritable
 from crdtsync.host import run_agent
-from crdtsync.opening import open_session
+from crdtsync.session.opening import open_session
 from tests.host.stage import ECHO, QUICK
 
 

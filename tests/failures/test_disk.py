@@ -13,7 +13,7 @@ import pytest
 
 from crdtsync.catalog import Catalog
 from crdtsync.errors import DataError, LogUnwritable, SessionNotFound
-from crdtsync.opening import open_session
+from crdtsync.session.opening import open_session
 from tests.host.stage import ROOT, texts
 
 

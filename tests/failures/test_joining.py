@@ -13,8 +13,8 @@ from crdtsync.catalog import Catalog
 from crdtsync.host import HostSettings, run_agent
 from crdtsync.log import Row
 from crdtsync.log.sqlite import open_sqlite_log
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from tests.agents.stage import END, OPTIONS, scripted
 from tests.host.stage import ECHO, QUICK, answers, digest, level, until, window
 

@@ -10,7 +10,7 @@ import pytest
 from crdtsync.events import Notice
 from crdtsync.host import run_agent
 from crdtsync.merging import merge_from
-from crdtsync.opening import open_session
+from crdtsync.session.opening import open_session
 from tests.host.stage import ECHO, QUICK, answers, read_until, until
 
 

@@ -13,8 +13,8 @@ import pytest
 from crdtsync.agents import AgentSpec
 from crdtsync.events import AssistantDelta, MessageAdded, TurnEnded
 from crdtsync.host import run_agent
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from tests.host.stage import (
     ECHO,
     QUICK,

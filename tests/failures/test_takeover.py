@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from crdtsync.opening import open_session
+from crdtsync.session.opening import open_session
 from tests.host.stage import (
     ECHO,
     QUICK,

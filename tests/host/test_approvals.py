@@ -15,8 +15,8 @@ from crdtsync.agents.policy import Policy
 from crdtsync.entities import Approval
 from crdtsync.errors import OperationFailed
 from crdtsync.host import HostSettings, run_agent
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from tests.agents.stage import END, OPTIONS, scripted
 from tests.host.stage import QUICK, answers, until
 

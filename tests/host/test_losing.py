@@ -16,8 +16,8 @@ from crdtsync.host import HostSettings, run_agent
 from crdtsync.host.asking import Asking
 from crdtsync.host.records import Records
 from crdtsync.log import Holding
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from crdtsync.turns import effects as fx
 from crdtsync.turns import signals as sg
 from crdtsync.turns.arbiter import Granted
@@ -169,7 +169,7 @@ async def test_what_cannot_be_asked_is_answered_with_no(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(data) as ana:
-        monkeypatch.setattr("crdtsync.replica.UNSAVED_UPDATES_MAX", 0)
+        monkeypatch.setattr("crdtsync.session.replica.UNSAVED_UPDATES_MAX", 0)
         agent = Asked()
         await asking(ana, agent, None).ask(PERMISSION)
         assert agent.answers == [("p1", "n")]

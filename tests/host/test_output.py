@@ -15,9 +15,9 @@ from crdtsync.events import AssistantDelta
 from crdtsync.host.output import FLUSH_S, LEFT_OUT, OUTPUT_CHARS_MAX, Output
 from crdtsync.limits import UNSAVED_UPDATES_MAX
 from crdtsync.log import Holding
-from crdtsync.opening import open_session
 from crdtsync.schema import JsonObject
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from tests.host.stage import texts
 
 
@@ -226,11 +226,13 @@ async def test_what_the_door_refuses_is_reported(stage: Stage) -> None:
 async def test_what_cannot_be_written_now_is_kept(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crdtsync.replica.UNSAVED_UPDATES_MAX", 0)
+    monkeypatch.setattr("crdtsync.session.replica.UNSAVED_UPDATES_MAX", 0)
     stage.output.take(TextDelta("kept"))
     await stage.output.flush()
     assert stage.session.view.message_count == 0
-    monkeypatch.setattr("crdtsync.replica.UNSAVED_UPDATES_MAX", UNSAVED_UPDATES_MAX)
+    monkeypatch.setattr(
+        "crdtsync.session.replica.UNSAVED_UPDATES_MAX", UNSAVED_UPDATES_MAX
+    )
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stage.output.flush_forever)

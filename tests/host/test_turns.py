@@ -18,8 +18,8 @@ from crdtsync.entities import Message
 from crdtsync.errors import DataError, LogUnwritable, OperationFailed
 from crdtsync.events import Notice, TurnEnded, TurnStarted
 from crdtsync.host import HostSettings, run_agent
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from tests.agents.stage import END, Steps, is_running, scripted
 from tests.host.stage import (
     ECHO,
@@ -489,7 +489,8 @@ async def test_plans_usage_thoughts_and_tools_are_in_the_document(data: Path) ->
 
 
 def test_a_window_without_a_turn_does_not_load_the_protocols_sdk() -> None:
-    code = "import sys, crdtsync.opening, crdtsync.host; print('acp' in sys.modules)"
+    modules = "sys, crdtsync.session.opening, crdtsync.host"
+    code = f"import {modules}; print('acp' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

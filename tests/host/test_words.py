@@ -6,8 +6,8 @@ import anyio
 
 from crdtsync.events import Notice
 from crdtsync.host.words import Announcer
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from crdtsync.turns import effects as fx
 
 

@@ -18,8 +18,8 @@ import anyio.to_thread
 from crdtsync.agents import AgentSpec
 from crdtsync.errors import CrdtSyncError
 from crdtsync.host import run_agent
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from crdtsync.turns.timing import Timing
 from tests.host.stage import digest
 

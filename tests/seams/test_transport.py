@@ -25,10 +25,10 @@ from wsproto.events import (
     TextMessage,
 )
 
-from crdtsync.connecting import Address, connect_websocket
 from crdtsync.errors import ConnectionFailed, UsageError
-from crdtsync.transport import Faults, Transport, TransportClosed, memory_pair
-from crdtsync.websocket import WebSocketTransport
+from crdtsync.links.connecting import Address, connect_websocket
+from crdtsync.links.transport import Faults, Transport, TransportClosed, memory_pair
+from crdtsync.links.websocket import WebSocketTransport
 
 TOKEN = "cs1_secret"  # noqa: S105 - of nobody
 

@@ -9,8 +9,8 @@ import anyio
 import typer
 
 from crdtsync.errors import UsageError
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from crdtsync_cli.calling import Call
 from crdtsync_cli.commands.opening import (
     AGENT_HELP,

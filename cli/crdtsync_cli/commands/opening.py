@@ -11,8 +11,8 @@ import anyio
 import typer
 
 from crdtsync.errors import UsageError
-from crdtsync.opening import open_session
 from crdtsync.session import Session
+from crdtsync.session.opening import open_session
 from crdtsync_cli.calling import Call
 from crdtsync_cli.lines_window import LinesWindow, Shape
 from crdtsync_cli.running import find_agent, find_policy, running
