@@ -197,13 +197,15 @@ class Links:
         if name not in self._links:
             link = Link(self._session, name, dial, self._shared_intake, rng)
             self._links[name] = link
+            self._session.links.append(link)
             self._scopes[name] = scope = anyio.CancelScope()
             self._tasks.start_soon(self._run, link, scope)
         return self._links[name]
 
     def leave(self, name: str) -> None:
         """End a link; what was not sent stays in the log."""
-        self._links.pop(name, None)
+        if (link := self._links.pop(name, None)) is not None:
+            self._session.links.remove(link)
         if (scope := self._scopes.pop(name, None)) is not None:
             scope.cancel()
 
@@ -233,4 +235,5 @@ async def open_links(session: Session) -> AsyncGenerator[Links]:
         try:
             yield Links(session, tasks, stack)
         finally:
+            session.links.clear()
             tasks.cancel_scope.cancel()

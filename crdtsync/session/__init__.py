@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -43,6 +44,9 @@ from crdtsync.session.wording import check_ids, check_text, check_title
 from crdtsync.turns.claim import TurnRecord
 from crdtsync.view import SessionView
 
+if TYPE_CHECKING:
+    from crdtsync.links.link import Link
+
 __all__ = ["Place", "Sent", "Session", "Steer", "stamp"]
 
 
@@ -73,6 +77,7 @@ class Session:
         company: Presence; for shells.
         log: The open log; for shells.
         bell: This window's; for shells.
+        links: The links of this window, as `open_links` keeps them.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Session:
         self.place = place
         self.log = log
         self.bell = bell
+        self.links: list[Link] = []
         self.prompts = Prompts(self)
         self.replica = Replica(
             place.id, document, log, bell, head=head, tell=self._tell
