@@ -32,11 +32,10 @@ from crdtsync.identity import (
     new_window,
 )
 from crdtsync.limits import FLUSH_AT_CLOSE_S, NAMING_TRIES_MAX
-from crdtsync.log.apart import FoldFailed
-from crdtsync.log.compaction import should_compact
 from crdtsync.log.sqlite import SqliteLog, open_sqlite_log
 from crdtsync.session import Session
 from crdtsync.session.company import PRESENT
+from crdtsync.session.folding import fold_log, fold_now_and_then
 from crdtsync.session.place import Place, stamp
 from crdtsync.session.replica import GREW
 from crdtsync.turns.timing import Timing
@@ -127,6 +126,8 @@ async def open_session(  # noqa: PLR0913 - every option stands alone
         tasks.start_soon(_follow, opened)
         tasks.start_soon(opened.replica.save_forever)
         tasks.start_soon(opened.company.attend)
+        if client_id is not None:
+            tasks.start_soon(fold_now_and_then, log, entry.id)
         try:
             if opened.head == 0:
                 await opened.flush()
@@ -307,19 +308,10 @@ async def _close(
         saved = True
     session.close("closed" if saved else "not everything is saved")
     if saved:
-        # What fails here fails again where people are told: at the next opening.
-        with suppress(DataError, FoldFailed):
-            await _fold(session, log)
+        if not session.bell.others():
+            await fold_log(log, session.id, idle=True)
         with suppress(LogUnwritable):
             await anyio.to_thread.run_sync(_note_summary, session, catalog)
-
-
-async def _fold(session: Session, log: SqliteLog) -> None:
-    """Fold the log when the last window closes."""
-    if not session.bell.others():
-        size = await log.size(session.id)
-        if should_compact(size, idle=True):
-            await log.compact(session.id)
 
 
 def _note_summary(session: Session, catalog: Catalog) -> None:
