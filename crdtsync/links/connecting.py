@@ -10,7 +10,6 @@ import hmac
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -23,6 +22,7 @@ from wsproto.events import AcceptConnection, RejectConnection, Request
 from wsproto.utilities import RemoteProtocolError
 
 from crdtsync.errors import UsageError
+from crdtsync.links.addresses import Address
 from crdtsync.links.transport import ABNORMAL, Transport, TransportClosed
 from crdtsync.links.websocket import BROKEN, CLOSE_S, READ_BYTES, WebSocketTransport
 from crdtsync.sync.closing import CloseCode
@@ -49,26 +49,6 @@ _UNREACHABLE: Final = (OSError, TimeoutError, RemoteProtocolError, *BROKEN)
 _PORTS: Final[Mapping[str, int]] = MappingProxyType({"ws": 80, "wss": 443})
 
 _DIGITS_MAX: Final = 6
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Address:
-    """Where to connect, and with which token.
-
-    Attributes:
-        url: `ws://` or `wss://`, with the path, without a token.
-        token: Sent in the `Authorization` header; empty for none.
-        pin: SHA-256 of the certificate in hex: it is compared before anything is sent,
-            and then no authority has to vouch for it.
-    """
-
-    url: str
-    token: str = ""
-    pin: str = ""
-
-    def __repr__(self) -> str:
-        # Tokens have no business in logs and tracebacks (X-4).
-        return f"Address({self.url!r})"
 
 
 @asynccontextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from crdtsync.errors import UsageError
+from crdtsync.links.addresses import host_port, is_loopback, split_host_port
 from crdtsync_relay.limits import Limits
 
 __all__ = ["VARIABLES", "Settings", "is_loopback", "resolve"]
@@ -87,18 +87,8 @@ class Settings:
         """How people reach the relay that listens on a port."""
         if self.url:
             return self.url.rstrip("/")
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.has_tls else 'http'}://{host}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        scheme = "https" if self.has_tls else "http"
+        return f"{scheme}://{host_port(self.host, port)}"
 
 
 def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
@@ -125,18 +115,8 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Sett
 
 
 def _address(bind: str) -> tuple[str, int]:
-    """Read HOST, :PORT, HOST:PORT or [HOST]:PORT."""
-    host, colon, port = bind.rpartition(":")
-    if not colon or bind.endswith("]"):
-        host, port = bind, ""
-    host = host.strip("[]") or HOST
-    if not port:
-        return host, PORT
-    if not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the last port
-        raise UsageError(
-            f"{bind!r} is no address to listen on", hint="Such as 127.0.0.1:8787."
-        )
-    return host, int(port)
+    host, port = split_host_port(bind)
+    return host or HOST, PORT if port is None else port
 
 
 def _path(text: str) -> Path | None:
