@@ -19,15 +19,13 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.input.defaults import create_input
 from prompt_toolkit.output.color_depth import ColorDepth
 
-from crdtsync.errors import CrdtSyncError, OperationFailed
 from crdtsync.events import SessionEvent
-from crdtsync_cli.actions import act
 from crdtsync_cli.signals import call_when_told_to_stop
-from crdtsync_cli.slash import Say, read_line
 from crdtsync_cli.terminal.ink import Ink
 from crdtsync_cli.terminal.layout import Desk
 from crdtsync_cli.terminal.live import SyncOutput
 from crdtsync_cli.terminal.painter import Painter
+from crdtsync_cli.terminal.taking import Typist
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
@@ -36,9 +34,6 @@ __all__ = ["Screen", "run_screen"]
 
 FRAME_S: Final = 0.05
 """Events are shown at most so often; key presses at once."""
-
-LINES_WAITING_MAX: Final = 100
-"""Typed lines that wait for the disk; typing on is refused beyond."""
 
 EVENTS_PER_FRAME_MAX: Final = 500
 
@@ -73,19 +68,18 @@ class Screen:
     ) -> None:
         self._session = session
         self._painter = Painter(session, ink)
-        self._send, self._typed = anyio.create_memory_object_stream[str](
-            LINES_WAITING_MAX
-        )
-        self.desk = Desk(session, keys, output, self._painter, self)
+        self._typist = Typist(session, self._painter)
+        self.desk = Desk(session, keys, output, self._painter, self._typist)
+        self._typist.desk = self.desk
 
     async def run(self) -> None:
         """Show the session and take lines, until it is left."""
         asyncio.get_running_loop().set_exception_handler(_stray)
-        with self._session.events() as events, self._send, self._typed:
+        with self._session.events() as events:
             async with anyio.create_task_group() as group:
                 await group.start(call_when_told_to_stop, self.desk.leave)
                 group.start_soon(self._show, events)
-                group.start_soon(self._take_lines)
+                group.start_soon(self._typist.run)
                 group.start_soon(self._animate)
                 await self._run_application(group)
                 group.cancel_scope.cancel()
@@ -98,20 +92,6 @@ class Screen:
             )
         finally:
             group.cancel_scope.cancel()
-
-    # What the keys do.
-
-    def accept(self, line: str) -> bool:
-        """Take a typed line; False, and the line stays, if too many wait."""
-        try:
-            self._send.send_nowait(line)
-        except anyio.WouldBlock:
-            return False
-        return True
-
-    def stop_turn(self) -> None:
-        """Ask to stop the running turn, as Ctrl-C on an empty line does."""
-        self.accept("/cancel")
 
     # The tasks.
 
@@ -138,33 +118,6 @@ class Screen:
         while True:
             await anyio.sleep(1 if self._session.view.running is None else 0.1)
             self.desk.application.invalidate()
-
-    async def _take_lines(self) -> None:
-        async for line in self._typed:
-            try:
-                await self._take(line)
-            except CrdtSyncError as error:
-                self._refuse(line, error)
-
-    async def _take(self, line: str) -> None:
-        typed = read_line(line)
-        if typed is None:
-            return
-        reply = await act(self._session, typed)
-        if reply.leave:
-            self.desk.leave()
-        width = self.desk.columns - 1
-        self.desk.application.print_above(self._painter.reply(reply.lines, width))
-        if isinstance(typed, Say) and not self._session.agents():
-            self.desk.say("no agent runs here: /agents")
-
-    def _refuse(self, line: str, error: CrdtSyncError) -> None:
-        """Say what went wrong, and give the line back if nothing else was typed."""
-        width = self.desk.columns - 1
-        shown = self._painter.error(str(error), error.hint, width)
-        self.desk.application.print_above(shown)
-        if not isinstance(error, OperationFailed):
-            self.desk.give_back(line)
 
 
 def _stray(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:

@@ -1,0 +1,260 @@
+"""The permission card: what it shows, what is selected in it; it decides nothing.
+
+Pure: questions, keys and the time come in, rows and answers go out. It never takes the
+focus by itself, and while it has not been given it, no key is for it. An answer comes
+only from Enter, on the question that was focused, after the dead time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from crdtsync.entities import Approval, Option
+from crdtsync.sanitize import clean_line, clean_text
+from crdtsync.schema import JsonValue, as_object
+from crdtsync_cli.scene import SessionScene
+from crdtsync_cli.words import cells
+
+if TYPE_CHECKING:
+    from crdtsync.session import Session
+
+__all__ = ["DEAD_S", "Answer", "Card", "Question", "questions_of"]
+
+DEAD_S: Final = 0.4
+"""So long after the card got or lost the focus, no key decides or sends anything."""
+
+DETAIL_ROWS_MAX: Final = 4
+"""Rows of what the agent wants to run, in a focused card."""
+
+CHOICES_MAX: Final = 9
+"""Answers that have a number key."""
+
+BAR: Final = "╎ "
+
+Row = tuple[str, str]
+"""A style and a text, cut to the width."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open permission question with the names that belong to it."""
+
+    approval: Approval
+    agent: str
+    asked_by: str
+
+    @property
+    def choices(self) -> tuple[Option, ...]:
+        """What can be answered."""
+        return self.approval.options[:CHOICES_MAX]
+
+    @property
+    def default(self) -> int:
+        """Index of the plain no; -1 if there is none, and then nothing is selected."""
+        deny = self.approval.option(allow=False)
+        return self.choices.index(deny) if deny in self.choices else -1
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What an answer is bound to: this question about exactly this input."""
+        return self.approval.id, self.approval.input_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody chose in the card."""
+
+    approval: str
+    number: int
+    option: str
+    label: str
+
+
+class Card:
+    """The card of one window.
+
+    Times are of one monotonic clock, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self._open: tuple[Question, ...] = ()
+        self._focused: Question | None = None
+        self._selected = -1
+        self._turned_s = float("-inf")
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """The open questions, the oldest first."""
+        return self._open
+
+    @property
+    def focused(self) -> bool:
+        """Whether the keys are for the card."""
+        return self._focused is not None
+
+    @property
+    def selected(self) -> Option | None:
+        """What Enter would answer."""
+        if self._focused is None or self._selected < 0:
+            return None
+        return self._focused.choices[self._selected]
+
+    def is_dead(self, now: float) -> bool:
+        """Whether the focus has just changed, so that Enter may be meant otherwise."""
+        return now - self._turned_s < DEAD_S
+
+    def ask(self, questions: Sequence[Question], now: float) -> None:
+        """Take what is open now; the focus goes if its question is not any more."""
+        self._open = tuple(questions)
+        if self._focused is None:
+            return
+        if self._focused.key not in {question.key for question in questions}:
+            self.leave(now)
+
+    def focus(self, now: float) -> bool:
+        """Give the keys to the oldest question; False if there is none."""
+        if not self._open or self._focused is not None:
+            return False
+        self._focused = self._open[0]
+        self._selected = self._focused.default
+        self._turned_s = now
+        return True
+
+    def leave(self, now: float) -> None:
+        """Give the keys back to the input; nothing is answered."""
+        if self._focused is not None:
+            self._focused, self._selected, self._turned_s = None, -1, now
+
+    def step(self, by: int, now: float) -> None:
+        """Select the answer so many places further."""
+        if self._focused is not None and not self.is_dead(now):
+            count = len(self._focused.choices)
+            start = self._selected if self._selected >= 0 else (-1 if by > 0 else 0)
+            self._selected = (start + by) % count if count else -1
+
+    def choose(self, number: int, now: float) -> None:
+        """Select the answer with this number; it is not given yet."""
+        if self._focused is None or self.is_dead(now):
+            return
+        if 1 <= number <= len(self._focused.choices):
+            self._selected = number - 1
+
+    def confirm(self, now: float) -> Answer | None:
+        """Answer with what is selected, and give the keys back."""
+        question, option = self._focused, self.selected
+        if question is None or option is None or self.is_dead(now):
+            return None
+        self.leave(now)
+        approval = question.approval
+        return Answer(approval.id, approval.number, option.id, option.label)
+
+    def rows(self, columns: int, now: float, bar: str = BAR) -> list[Row]:
+        """What is to be shown: a row of the oldest question, or the focused card.
+
+        Args:
+            columns: Of the terminal; rows are one shorter.
+            now: For the dead time.
+            bar: Stands before every row.
+        """
+        if not self._open:
+            return []
+        if self._focused is None:
+            found = [self._folded(columns - 1 - cells(bar))]
+        else:
+            found = self._unfolded(self._focused, columns - 1 - cells(bar), now)
+        return [
+            (style, bar + _cut(text, columns - 1 - cells(bar))) for style, text in found
+        ]
+
+    def _folded(self, columns: int) -> Row:
+        question, more = self._open[0], len(self._open) - 1
+        hint = "[Tab] review"
+        if question.asked_by:
+            hint += f"   asked by {question.asked_by}"
+        if more:
+            hint += f"   +{more} more"
+        space = columns - cells(hint) - 2
+        head = _headline(question)
+        if space < len(f"PERMISSION #{question.approval.number}"):
+            return "class:question", head
+        return "class:question", f"{_cut(head, space)}  {hint}"
+
+    def _unfolded(self, question: Question, columns: int, now: float) -> list[Row]:
+        choices = "   ".join(
+            f"{'>' if at == self._selected else ' '}{at + 1} {clean_line(option.label)}"
+            for at, option in enumerate(question.choices)
+        )
+        number = question.approval.number
+        keys = (
+            f"arrows or 1-{len(question.choices)} choose, Enter answers, Esc goes back"
+        )
+        others = f"or /allow {number}, /deny {number}"
+        return [
+            ("class:question", _headline(question)),
+            *(("", f"  {row}") for row in _details(question.approval, columns - 2)),
+            ("class:question" if not self.is_dead(now) else "class:dim", choices),
+            (
+                "class:dim",
+                keys if len(keys) + len(others) > columns else f"{keys}; {others}",
+            ),
+        ]
+
+
+def questions_of(session: Session) -> list[Question]:
+    """The open questions of a session, the oldest first."""
+    scene, view = SessionScene(session), session.view
+    found = []
+    for approval in view.open_approvals():
+        turn = view.turns.get(approval.turn)
+        claim = turn.claim if turn is not None else None
+        asked = scene.message(claim.prompts[0]) if claim and claim.prompts else None
+        found.append(
+            Question(
+                approval,
+                clean_line(claim.agent if claim else "") or "the agent",
+                clean_line(scene.name_of(asked.author)) if asked else "",
+            )
+        )
+    return found
+
+
+def _headline(question: Question) -> str:
+    title = clean_line(question.approval.title)
+    return f"PERMISSION #{question.approval.number} {question.agent} wants: {title}"
+
+
+def _details(approval: Approval, columns: int) -> list[str]:
+    """The input as rows, so that nobody approves what a title hides."""
+    text = clean_text(_written(approval.input)).expandtabs(4)
+    if not text.strip() or clean_line(text) == clean_line(approval.title):
+        return []
+    rows = [
+        line[start : start + columns]
+        for line in text.splitlines()
+        for start in range(0, max(1, len(line)), max(1, columns))
+    ]
+    if len(rows) > DETAIL_ROWS_MAX:
+        more = len(rows) - DETAIL_ROWS_MAX + 1
+        rows = [*rows[: DETAIL_ROWS_MAX - 1], f"... {more} more rows: /activity"]
+    return rows
+
+
+def _written(value: JsonValue) -> str:
+    if isinstance(value, str):
+        return value
+    lines = []
+    for key, item in as_object(value).items():
+        shown = item if isinstance(item, str) else repr(item)
+        lines.append(f"{key}: {shown}")
+    return "\n".join(lines)
+
+
+def _cut(text: str, columns: int) -> str:
+    if cells(text) <= columns:
+        return text
+    text = text[: max(0, columns - 1)]
+    while text and cells(text) > columns - 1:
+        text = text[:-1]
+    return f"{text}…"
