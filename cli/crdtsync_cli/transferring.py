@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crdtsync.errors import LogUnwritable, UsageError
-from crdtsync.export import FORMATS, Redaction, export_session
+from crdtsync.export import FORMATS, Redaction
 from crdtsync_cli.routing import nearest
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ async def export_bytes(
     for known in FORMATS:
         if known == form:
             # The document belongs to this thread, and must not change meanwhile.
-            document = session.replica.document
-            return export_session(session.view, document, known, redact=redact)
+            return session.export(known, redact=redact)
     near = nearest(form, FORMATS)
     raise UsageError(
         f"there is no export format {form!r}",

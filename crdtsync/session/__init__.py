@@ -45,6 +45,7 @@ from crdtsync.turns.claim import TurnRecord
 from crdtsync.view import SessionView
 
 if TYPE_CHECKING:
+    from crdtsync.export import Format, Redaction
     from crdtsync.links.link import Link
 
 __all__ = ["Place", "Sent", "Session", "Steer", "stamp"]
@@ -249,6 +250,17 @@ class Session:
 
     def _waits_or_runs(self, prompt: str) -> bool:
         return prompt in self.view.queue or not self.view.waits(prompt)
+
+    def export(self, form: Format, *, redact: Redaction | None = None) -> bytes:
+        """The whole session as a file of one of the export formats, as it is now.
+
+        Args:
+            form: "md", "json", "jsonl", "html" or "ydoc".
+            redact: What is to be struck out; nothing if None.
+        """
+        from crdtsync.export import export_session  # noqa: PLC0415 - slow
+
+        return export_session(self.view, self.replica.document, form, redact=redact)
 
     # Writing.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from .conftest import Cli
 
 MEGABYTE = 1024 * 1024
+PROGRAM = "from crdtsync_cli.entry import main; raise SystemExit(main())"
 
 
 @pytest.fixture
@@ -232,13 +234,33 @@ def test_a_log_file_that_cannot_be_written_is_named(cli: Cli) -> None:
     refused(cli, "list", "--log-file", "/no/such/folder/x", code=2)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def bound_by_permissions(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the program so that permissions hold, for an administrator too."""
+    caps = "-dac_override,-dac_read_search"
+    without = ["setpriv", f"--inh-caps={caps}", f"--bounding-set={caps}"]
+    return subprocess.run(
+        [
+            *(without if os.geteuid() == 0 else []),
+            sys.executable,
+            "-c",
+            PROGRAM,
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
 def test_a_read_only_folder_can_be_read(talk: Cli) -> None:
     for path in (talk.data, talk.data / "sessions"):
         path.chmod(0o500)
     try:
-        assert talk("show", "talk").code == 0
-        refused(talk, "send", "talk", "hi", code=5)
+        assert bound_by_permissions("show", "talk").returncode == 0
+        refused = bound_by_permissions("send", "talk", "hi")
+        assert (refused.returncode, refused.stdout) == (5, "")
+        assert "annot be written" in refused.stderr
     finally:
         for path in (talk.data, talk.data / "sessions"):
             path.chmod(0o700)
