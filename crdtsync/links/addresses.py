@@ -1,17 +1,20 @@
 """Links that people pass on, and the addresses they lead to; it connects to none.
 
     https://HOST[:PORT]/s/ID#SECRET               a session on a relay
-    https://HOST[:PORT]#SECRET                    a relay; `http` only for loopback
+    https://HOST[:PORT]#SECRET                    a relay
     crdtsync://HOST:PORT/s/ID#fp=PIN&t=SECRET     a session in a window that listens
 
-The last kind has an item `a=HOST:PORT` for every further address of the window.
+The last kind has an item `a=HOST:PORT` for every further address of the window. A
+session's WebSocket, `wss://HOST/ws/ID`, is read too. `http` and `ws` are for loopback.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -19,6 +22,7 @@ from crdtsync.errors import UsageError
 from crdtsync.identity import ID
 
 __all__ = [
+    "INVITE_PREFIX",
     "Address",
     "SessionLink",
     "host_port",
@@ -28,6 +32,9 @@ __all__ = [
     "split_host_port",
 ]
 
+INVITE_PREFIX: Final = "csi_"
+"""What the secret of an invite begins with; everything else behind a `#` is a token."""
+
 LINK_CHARS_MAX: Final = 4096
 """Longer text is no link."""
 
@@ -36,7 +43,11 @@ PLACES_MAX: Final = 16
 
 PORT_MAX: Final = 65535
 
-_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,256}", re.ASCII)
+_SCHEMES: Final[Mapping[str, str]] = MappingProxyType(
+    {"https": "https", "wss": "https", "http": "http", "ws": "http"}
+)
+_PATH: Final = re.compile(r"(?P<prefix>.*?)(?:/(?:s|ws)/(?P<session>[^/]*))?/?")
+_SECRET: Final = re.compile(r"[A-Za-z0-9_.~-]{1,256}", re.ASCII)
 _PIN: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HOST_CHARS_MAX: Final = 253
 _HOST: Final = re.compile(rf"[A-Za-z0-9_.-]{{1,{_HOST_CHARS_MAX}}}", re.ASCII)
@@ -85,6 +96,16 @@ class SessionLink:
         return f"SessionLink({self.bases!r}, {self.session!r})"
 
     @property
+    def host(self) -> str:
+        """Host and port, as people call the place."""
+        return self.bases[0].partition("://")[2]
+
+    @property
+    def is_invite(self) -> bool:
+        """Whether the secret is an invite's, to be turned into a token first."""
+        return self.secret.startswith(INVITE_PREFIX)
+
+    @property
     def text(self) -> str:
         """The link as people pass it on, with its secret."""
         path = f"/s/{self.session}" if self.session else ""
@@ -123,27 +144,21 @@ def parse_link(text: str) -> SessionLink:
         parts = urlsplit(text)
         if not text.isascii() or len(text) > LINK_CHARS_MAX or parts.query:
             raise _no_link()
-        prefix, session = _path(parts)
+        prefix, session = _path(parts.path)
         place = _place(parts.netloc)
     except ValueError as error:
         raise _no_link() from error
-    match parts.scheme:
-        case "crdtsync":
-            return _listening(parts, place, session)
-        case "https":
-            base = f"https://{place}{prefix}"
-        case "http" if is_loopback(split_host_port(place)[0]):
-            base = f"http://{place}{prefix}"
-        case "http":
-            raise UsageError(
-                "nothing is encrypted on the way to this link's host",
-                hint="Use https; http is for relays on this machine.",
-            )
-        case _:
-            raise _no_link()
-    if parts.fragment and not _SECRET.fullmatch(parts.fragment):
+    if parts.scheme == "crdtsync":
+        return _listening(parts, place, session)
+    scheme = _SCHEMES.get(parts.scheme)
+    if scheme is None or (parts.fragment and not _SECRET.fullmatch(parts.fragment)):
         raise _no_link()
-    return SessionLink((base,), session, parts.fragment)
+    if scheme == "http" and not is_loopback(split_host_port(place)[0]):
+        raise UsageError(
+            "nothing is encrypted on the way to this link's host",
+            hint="Use https; http is for relays on this machine.",
+        )
+    return SessionLink((f"{scheme}://{place}{prefix}",), session, parts.fragment)
 
 
 def host_port(host: str, port: int) -> str:
@@ -193,14 +208,13 @@ def _listening(parts: SplitResult, place: str, session: str) -> SessionLink:
     return SessionLink(bases, session, secret, pin)
 
 
-def _path(parts: SplitResult) -> tuple[str, str]:
+def _path(path: str) -> tuple[str, str]:
     """What stands before the session in the path, and the session."""
-    prefix, found, session = parts.path.rpartition("/s/")
-    if not found:
-        prefix, session = parts.path, ""
-    elif not ID.fullmatch(session):
+    found = _PATH.fullmatch(path)
+    session = found["session"] if found else ""
+    if not found or (session is not None and not ID.fullmatch(session)):
         raise _no_link()
-    return prefix.rstrip("/"), session
+    return found["prefix"].rstrip("/"), session or ""
 
 
 def _place(netloc: str) -> str:
@@ -222,6 +236,7 @@ def _place(netloc: str) -> str:
 
 def _no_link() -> UsageError:
     return UsageError(
-        "that is no link to a session",
-        hint="It looks like https://HOST/s/ID#SECRET; copy all of it, in quotes.",
+        "that is no link to a session or a relay",
+        hint="It looks like https://HOST/s/ID#SECRET, or https://HOST for a relay; put "
+        "it in quotes, so that the shell keeps what is behind the #.",
     )

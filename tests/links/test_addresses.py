@@ -68,6 +68,18 @@ def test_the_address_is_a_websocket_beside_the_link() -> None:
     )
 
 
+def test_a_websocket_is_read_as_the_session_it_belongs_to() -> None:
+    link = parse_link("wss://relay.example/team/ws/abc")
+    assert link == SessionLink(("https://relay.example/team",), "abc")
+    assert parse_link("ws://localhost:8787/").bases == ("http://localhost:8787",)
+    assert link.host == "relay.example/team"
+
+
+def test_the_secret_of_an_invite_is_no_token() -> None:
+    assert parse_link("https://relay.example/s/abc#csi_x").is_invite
+    assert not parse_link("https://relay.example/s/abc#cs1_x").is_invite
+
+
 def test_all_addresses_of_a_listening_window_are_tried() -> None:
     link = SessionLink(
         ("https://192.0.2.7:1", "https://[2001:db8::7]:1"), "s", "t", PIN
@@ -85,6 +97,8 @@ def test_all_addresses_of_a_listening_window_are_tried() -> None:
         "https://",
         "https:///s/abc",
         "https://relay.example/s/a.b#cs1_x",
+        "https://relay.example/s/#cs1_x",
+        "ws://relay.example/ws/abc",
         "https://relay.example/s/abc#cs1 x",
         "https://relay.example/s/abc?token=cs1_x",
         "https://relay.example:99999/s/abc",
