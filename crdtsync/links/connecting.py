@@ -1,13 +1,10 @@
-"""Connecting to a relay or a listening window: address, TLS, WebSocket handshake.
+"""Connecting to a relay or a listening window: a stream and a WebSocket handshake.
 
 It opens one connection, and leaves retrying to its caller.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
@@ -16,15 +13,20 @@ from urllib.parse import SplitResult, urlsplit
 
 import anyio
 from anyio.abc import ByteStream
-from anyio.streams.tls import TLSAttribute
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, RejectConnection, Request
 from wsproto.utilities import RemoteProtocolError
 
-from crdtsync.errors import UsageError
 from crdtsync.links.addresses import Address
+from crdtsync.links.streams import (
+    UNREACHABLE,
+    close_stream,
+    no_address,
+    open_stream,
+    words,
+)
 from crdtsync.links.transport import ABNORMAL, Transport, TransportClosed
-from crdtsync.links.websocket import BROKEN, CLOSE_S, READ_BYTES, WebSocketTransport
+from crdtsync.links.websocket import READ_BYTES, WebSocketTransport
 from crdtsync.sync.closing import CloseCode
 from crdtsync.sync.wire import FRAME_BYTES_MAX, SUBPROTOCOL
 
@@ -44,10 +46,6 @@ _STATUS: Final[Mapping[int, CloseCode]] = MappingProxyType(
     }
 )
 
-_UNREACHABLE: Final = (OSError, TimeoutError, RemoteProtocolError, *BROKEN)
-
-_PORTS: Final[Mapping[str, int]] = MappingProxyType({"ws": 80, "wss": 443})
-
 _DIGITS_MAX: Final = 6
 
 
@@ -61,15 +59,18 @@ async def connect_websocket(
         TransportClosed: It cannot be reached or refuses; `code` says why.
         UsageError: The address is none.
     """
-    parts = _parts(address.url)
+    first = urlsplit(address.url)
+    if first.scheme not in {"ws", "wss"}:
+        raise no_address(address.url)
     async with AsyncExitStack() as stack:
         try:
             with anyio.fail_after(CONNECT_S):
-                stream = await _open_stream(parts, address.pin)
-                stack.push_async_callback(_close_stream, stream)
+                urls = (address.url, *address.also)
+                stream, parts = await open_stream(urls, address.pin)
+                stack.push_async_callback(close_stream, stream)
                 connection, subprotocol = await _shake_hands(stream, parts, address)
-        except _UNREACHABLE as error:
-            reason = f"{parts.hostname} cannot be reached: {_words(error)}"
+        except (*UNREACHABLE, RemoteProtocolError) as error:
+            reason = f"{first.hostname} cannot be reached: {_words(error)}"
             raise TransportClosed(ABNORMAL, reason) from error
         transport = WebSocketTransport(
             stream,
@@ -81,47 +82,6 @@ async def connect_websocket(
             yield transport
         finally:
             await transport.close()
-
-
-def _parts(url: str) -> SplitResult:
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname or parts.username:
-        raise UsageError(
-            f"{url!r} is no address of a session",
-            hint="It looks like wss://host/ws/SESSION.",
-        )
-    return parts
-
-
-async def _open_stream(parts: SplitResult, pin: str) -> ByteStream:
-    host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
-    if parts.scheme == "ws":
-        return await anyio.connect_tcp(host, port)
-    context = ssl.create_default_context()
-    if pin:
-        # The certificate itself is known, so that nobody has to vouch for it.
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    stream = await anyio.connect_tcp(
-        host, port, ssl_context=context, tls_standard_compatible=False
-    )
-    if pin:
-        certificate = stream.extra(  # noqa: S610 - no Django here
-            TLSAttribute.peer_certificate_binary
-        )
-        found = hashlib.sha256(certificate or b"").hexdigest()
-        if not hmac.compare_digest(found, pin.lower().replace(":", "")):
-            await _close_stream(stream)
-            raise TransportClosed(
-                CloseCode.FORBIDDEN,
-                "the certificate is not the one that the link names",
-            )
-    return stream
-
-
-async def _close_stream(stream: ByteStream) -> None:
-    with anyio.move_on_after(CLOSE_S, shield=True):
-        await stream.aclose()
 
 
 async def _shake_hands(
@@ -161,12 +121,6 @@ def _rejected(event: RejectConnection) -> TransportClosed:
 
 
 def _words(error: BaseException) -> str:
-    match error:
-        case TimeoutError():
-            return "no answer came in time"
-        case ssl.SSLCertVerificationError():
-            return f"its certificate is not trusted ({error.verify_message})"
-        case RemoteProtocolError():
-            return "what answers there is no relay"
-        case _:
-            return str(error) or type(error).__name__
+    if isinstance(error, RemoteProtocolError):
+        return "what answers there is no relay"
+    return words(error)

@@ -26,7 +26,8 @@ from wsproto.events import (
 )
 
 from crdtsync.errors import ConnectionFailed, UsageError
-from crdtsync.links.connecting import Address, connect_websocket
+from crdtsync.links.addresses import Address
+from crdtsync.links.connecting import connect_websocket
 from crdtsync.links.transport import Faults, Transport, TransportClosed, memory_pair
 from crdtsync.links.websocket import WebSocketTransport
 
@@ -365,10 +366,8 @@ async def test_bytes_that_are_no_websocket_frames_end_the_connection() -> None:
             assert caught.value.code == 1002
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A self-signed certificate with its key, and its SHA-256."""
-    folder = tmp_path_factory.mktemp("tls")
+def make_certificate(folder: Path) -> tuple[Path, str]:
+    """Make a self-signed certificate with its key; returns its SHA-256 too."""
     path, der = folder / "both.pem", folder / "cert.der"
     key = folder / "key.pem"
     make = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
@@ -386,6 +385,16 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         pytest.skip("openssl is not installed")
     path.write_bytes(path.read_bytes() + key.read_bytes())
     return path, sha256(der.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def other_certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @asynccontextmanager
@@ -420,3 +429,40 @@ async def test_another_certificate_is_refused_before_anything_is_sent(
                 pass
         assert caught.value.code == (4403 if pin else 1006)
         assert server.requests == []
+
+
+async def test_the_first_address_that_answers_as_it_should_is_taken(
+    certificate: tuple[Path, str], other_certificate: tuple[Path, str]
+) -> None:
+    nobody, dead = await listen()
+    await nobody.aclose()
+    async with (
+        serving_tls(other_certificate[0]) as stranger,
+        serving_tls(certificate[0]) as server,
+    ):
+        first, *also = (
+            f"wss://127.0.0.1:{port}/x" for port in (dead, stranger.port, server.port)
+        )
+        address = Address(first, TOKEN, certificate[1], tuple(also))
+        async with connect_websocket(address) as client:
+            await server.connected.wait()
+            await client.send(b"hello")
+            with anyio.fail_after(10):
+                assert await server.transports[0].receive() == b"hello"
+        assert server.requests[0].host == f"127.0.0.1:{server.port}"
+        assert stranger.requests == []
+
+
+async def test_strangers_are_final_only_if_all_addresses_are_theirs(
+    other_certificate: tuple[Path, str], certificate: tuple[Path, str]
+) -> None:
+    nobody, dead = await listen()
+    await nobody.aclose()
+    async with serving_tls(other_certificate[0]) as stranger:
+        url = f"wss://127.0.0.1:{stranger.port}/x"
+        for also, code in (((f"wss://127.0.0.1:{dead}/x",), 1006), ((url,), 4403)):
+            with pytest.raises(TransportClosed) as caught:
+                async with connect_websocket(Address(url, TOKEN, certificate[1], also)):
+                    pass
+            assert caught.value.code == code
+        assert stranger.requests == []
