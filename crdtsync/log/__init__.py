@@ -172,12 +172,30 @@ class Log(Protocol):
         """
         ...
 
+    async def take(
+        self, doc: str, runner: str, attempt: int, min_epoch: int
+    ) -> Granted | Denied:
+        """Ask for the lease over a living holder, on a person's word; as `acquire`.
+
+        Only a quarantine denies it.
+        """
+        ...
+
     async def begin(self, doc: str, epoch: int, attempt: int, turn: str) -> bool:
         """Confirm the lease for a claimed turn; False if it is lost."""
         ...
 
     async def renew(self, doc: str, epoch: int, attempt: int) -> bool:
         """Prolong the lease; False if it is lost."""
+        ...
+
+    async def raise_epoch(
+        self, doc: str, epoch: int, attempt: int, raised: int
+    ) -> bool:
+        """Let the lease go on under a higher epoch; False if it is lost, or too high.
+
+        From then on the holder shows `raised` at the door and to the arbiter.
+        """
         ...
 
     async def release(self, doc: str, epoch: int, attempt: int) -> bool:

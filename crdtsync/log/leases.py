@@ -155,6 +155,12 @@ def _write(connection: sqlite3.Connection, key: int, state: LeaseState) -> None:
     )
 
 
+def arb_of(connection: sqlite3.Connection) -> str:
+    """Read the id of a store as an arbiter."""
+    found = connection.execute("SELECT value FROM meta WHERE key = 'arb'").fetchone()
+    return str(found[0]) if found else ""
+
+
 def lend_client_id(connection: sqlite3.Connection, place: Place) -> ClientId:
     """Take a returned client id out of the pool, or make a new one.
 

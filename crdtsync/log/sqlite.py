@@ -210,6 +210,14 @@ class SqliteLog:
             )
         )
 
+    async def take(
+        self, doc: str, runner: str, attempt: int, min_epoch: int
+    ) -> Granted | Denied:
+        """Ask for the lease over a living holder, on a person's word."""
+        return await self._ask(
+            doc, lambda lease: lease.take(runner, attempt, min_epoch)
+        )
+
     async def begin(self, doc: str, epoch: int, attempt: int, turn: str) -> bool:
         """Confirm the lease for a claimed turn; False if it is lost."""
         return await self._ask(doc, lambda lease: lease.begin(epoch, attempt, turn))
@@ -218,11 +226,23 @@ class SqliteLog:
         """Prolong the lease; False if it is lost."""
         return await self._ask(doc, lambda lease: lease.renew(epoch, attempt))
 
+    async def raise_epoch(
+        self, doc: str, epoch: int, attempt: int, raised: int
+    ) -> bool:
+        """Let the lease go on under a higher epoch; False if it is lost, or too high."""
+        return await self._ask(
+            doc, lambda lease: lease.raise_epoch(epoch, attempt, raised)
+        )
+
     async def release(self, doc: str, epoch: int, attempt: int) -> bool:
         """Give the lease back; ignored (False) unless epoch and attempt match (A3)."""
         return await self._ask(doc, lambda lease: lease.release(epoch, attempt))
 
-    async def _ask(self, doc: str, ask: Callable[[Arbiter], bool]) -> bool:
+    async def arb(self) -> str:
+        """The id of this store as an arbiter (A7)."""
+        return await self._reader.run(leases.arb_of)
+
+    async def _ask(self, doc: str, ask: Callable[[Arbiter], T]) -> T:
         place = Place(self.path, doc)
         return await self._writing().run(
             lambda connection: self._keeper.decide(connection, place, ask)

@@ -344,6 +344,35 @@ async def test_a_released_lease_is_free_at_once(
     assert (granted.epoch, granted.idle_s) == (2, 3.0)
 
 
+async def test_a_lease_goes_on_under_a_higher_epoch(log: Log) -> None:
+    await log.create("doc")
+    await log.acquire("doc", "ana", 1, 0, alone=False)
+    assert await log.raise_epoch("doc", 1, 2, 9) is False
+    assert await log.raise_epoch("doc", 1, 1, 0) is False
+    assert await log.raise_epoch("doc", 1, 1, 9) is True
+    raised = Holding(epoch=9, attempt=1)
+    await log.append("doc", [b"1"], origin="a", after=0, holding=raised)
+    with pytest.raises(LeaseRefused):
+        before = Holding(epoch=1, attempt=1)
+        await log.append("doc", [b"2"], origin="a", after=1, holding=before)
+    assert await log.release("doc", 9, 1) is True
+    granted = await log.acquire("doc", "ben", 1, 0, alone=False)
+    assert isinstance(granted, Granted)
+    assert granted.epoch == 10
+
+
+async def test_a_lease_can_be_taken_from_a_living_holder(log: Log) -> None:
+    await log.create("doc")
+    await log.acquire("doc", "ana", 1, 0, alone=False)
+    granted = await log.take("doc", "ben", 1, 0)
+    assert isinstance(granted, Granted)
+    assert granted.epoch == 2
+    assert await log.renew("doc", 1, 1) is False
+    with pytest.raises(LeaseRefused):
+        mine = Holding(epoch=1, attempt=1)
+        await log.append("doc", [b"1"], origin="a", after=0, holding=mine)
+
+
 async def test_after_a_reboot_a_lease_lives_a_full_ttl(
     log: Log, clock: SimulatedClock
 ) -> None:
@@ -392,6 +421,10 @@ STEPS = st.lists(
         st.tuples(
             st.just("acquire"), DOCS, st.sampled_from(["r", "s"]), st.integers(1, 4)
         ),
+        st.tuples(
+            st.just("take"), DOCS, st.sampled_from(["r", "s"]), st.integers(1, 4)
+        ),
+        st.tuples(st.just("raise"), DOCS, st.integers(1, 4), st.integers(1, 4)),
         st.tuples(st.just("renew"), DOCS, st.integers(1, 4), st.integers(1, 4)),
         st.tuples(st.just("release"), DOCS, st.integers(1, 4), st.integers(1, 4)),
         st.tuples(st.just("advance"), st.sampled_from([1.0, 8.0, 20.0])),
@@ -432,6 +465,11 @@ async def ask(log: Log, step: Step) -> object:
         case ("acquire", str(doc), str(runner), int(attempt)):
             got = await log.acquire(doc, runner, attempt, 0, alone=False)
             return got.epoch if isinstance(got, Granted) else got
+        case ("take", str(doc), str(runner), int(attempt)):
+            got = await log.take(doc, runner, attempt, 0)
+            return got.epoch if isinstance(got, Granted) else got
+        case ("raise", str(doc), int(epoch), int(attempt)):
+            return await log.raise_epoch(doc, epoch, attempt, epoch + 1)
         case ("renew", str(doc), int(epoch), int(attempt)):
             return await log.renew(doc, epoch, attempt)
         case ("release", str(doc), int(epoch), int(attempt)):
