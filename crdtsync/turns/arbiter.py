@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from crdtsync.turns.claim import EPOCH_LEAP_MAX, EPOCH_MAX
+
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
@@ -149,9 +151,11 @@ class Arbiter:
         """Let the holder's lease go on under a higher epoch, that of a relay's grant.
 
         From now on the holder shows `raised`, and whoever comes next gets more.
-        False, and no effect, if the lease is lost or the epoch would fall.
+        False, and no effect, if the lease is lost, the epoch would fall, or would
+        leave this arbiter too few for all grants to come.
         """
-        if not self.holds(epoch, attempt) or raised < epoch:
+        rises = epoch <= raised <= EPOCH_MAX // 2
+        if not self.holds(epoch, attempt) or not rises:
             return False
         self.state = replace(self.state, epoch=raised)
         return True
@@ -168,9 +172,11 @@ class Arbiter:
     def _grant(self, runner: str, attempt: int, min_epoch: int) -> Granted:
         state, now = self.state, self._now
         idle = now - state.ended_s if state.ended_s is not None else None
+        # Who asks for too much gets less, and may ask again.
+        least = min(min_epoch, state.epoch + EPOCH_LEAP_MAX)
         self.state = replace(
             state,
-            epoch=max(state.epoch, min_epoch) + 1,
+            epoch=max(state.epoch, least) + 1,
             runner=runner,
             attempt=attempt,
             turn=None,

@@ -18,6 +18,10 @@ Seen = Literal["final", "open"]
 GRANTS: Final = ("relay", "local", "offline")
 # Integers above this are not exact in every JSON reader.
 EPOCH_MAX: Final = 2**53 - 1
+# An epoch this far above the next lower one is a mistake or a forgery. Each grant adds
+# one, so that honest epochs leave no such gap; and to climb to `EPOCH_MAX` in steps that
+# are taken seriously, a forger needs 2**33 of them.
+EPOCH_LEAP_MAX: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +183,20 @@ class Basis:
 
 
 def epoch_max(turns: Iterable[TurnRecord]) -> int:
-    """Find the highest epoch in a document; 0 without turns."""
-    return max((t.claim.epoch for t in turns if t.claim is not None), default=0)
+    """Find the highest epoch in a document that is to be taken seriously.
+
+    One that leaps too far is passed over, lest a single forged claim leaves no epoch
+    for anybody. Whatever order the claims came in, the answer is the same.
+
+    Returns:
+        0 without turns.
+    """
+    highest = 0
+    for epoch in sorted({t.claim.epoch for t in turns if t.claim is not None}):
+        if epoch > highest + EPOCH_LEAP_MAX:
+            break
+        highest = epoch
+    return highest
 
 
 def survey(

@@ -12,6 +12,7 @@ from crdtsync.turns.arbiter import (
     created_here,
     unknown_past,
 )
+from crdtsync.turns.claim import EPOCH_LEAP_MAX, EPOCH_MAX
 
 TTL_S = 15.0
 
@@ -162,6 +163,18 @@ def test_a_holder_may_lift_its_epoch_and_nobody_else() -> None:
     assert arbiter.raise_epoch(1, 1, 9)
     assert arbiter.holds(9, 1)
     assert not arbiter.holds(1, 1)
+
+
+def test_no_request_makes_the_epoch_leap_beyond_reach() -> None:
+    store = Store()
+    granted = store.acquire(1000, "r1", 1, min_epoch=EPOCH_MAX)
+    assert granted == Granted("A", EPOCH_LEAP_MAX + 1, TTL_S, 0.0)
+    arbiter = store.at(1001)
+    assert not arbiter.raise_epoch(EPOCH_LEAP_MAX + 1, 1, EPOCH_MAX)
+    # Who honestly has seen so much gets there, leap by leap.
+    assert store.acquire(1002, "r1", 2, min_epoch=2 * EPOCH_LEAP_MAX) == Granted(
+        "A", 2 * EPOCH_LEAP_MAX + 1, TTL_S, 2.0
+    )
 
 
 def test_time_alone_changes_what_is_stored_only_once() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from crdtsync.errors import ProtocolError
 from crdtsync.turns.claim import (
+    EPOCH_LEAP_MAX,
     EPOCH_MAX,
     Claim,
     Cut,
@@ -171,3 +172,13 @@ def test_a_cut_divides_text_and_messages(
     message: int, offset: int, *, passed: bool
 ) -> None:
     assert Cut(2, 5).passed(message, offset) is passed
+
+
+def test_a_forged_epoch_out_of_reach_is_passed_over() -> None:
+    """Else one such claim would leave no epoch for anybody."""
+    honest = TurnRecord("t1", replace(CLAIM, epoch=7))
+    climbed = TurnRecord("t2", replace(CLAIM, epoch=7 + EPOCH_LEAP_MAX))
+    forged = TurnRecord("t3", replace(CLAIM, epoch=EPOCH_MAX))
+    assert epoch_max([forged]) == 0
+    assert epoch_max([forged, honest]) == 7
+    assert epoch_max([climbed, forged, honest]) == 7 + EPOCH_LEAP_MAX
