@@ -183,10 +183,10 @@ def status_json(session: Session) -> JsonObject:
 
 
 def message_json(session: Session, message: Message) -> JsonObject:
-    """A message with its whole body and its author's name."""
-    name = SessionScene(session).name_of(message.author)
-    text = session.view.text(message.id)
-    return {**message.to_json(), "name": name, "text": text}
+    """A message with its whole body, its author's name and its standing."""
+    scene, text = SessionScene(session), session.view.text(message.id)
+    name, standing = scene.name_of(message.author), scene.standing(message)
+    return {**message.to_json(), "name": name, "text": text, "standing": standing}
 
 
 def _agents(person: Person) -> list[str]:

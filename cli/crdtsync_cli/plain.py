@@ -56,6 +56,12 @@ __all__ = ["Plain"]
 
 _TOOL_NAMES: Final = {"execute": "shell", "other": "tool", "": "tool"}
 _ENDS: Final = {"completed": "ok", "failed": "FAILED", "cancelled": "cancelled"}
+_STANDINGS: Final = {
+    "parallel": "(ran apart) ",
+    "stale": "(late) ",
+    "late": "(late) ",
+    "detached": "(late) ",
+}
 _BAD_READINGS: Final = {
     "parallel": ", ran apart",
     "stale": ", late: its lease was lost",
@@ -127,6 +133,7 @@ class Plain:
                 prefix = f"<{name}> "
         if message.role not in {"user", "agent", "assistant", "note", "thought"}:
             prefix += f"[{clean_line(message.role)}] "
+        prefix += _STANDINGS.get(self._scene.standing(message), "")
         return prefixed(prefix, text)
 
     def _delta(self, message: str, text: str) -> list[str]:

@@ -36,3 +36,18 @@ class SessionScene:
     def message(self, message: str) -> Message | None:
         """A message by its id."""
         return self._session.view.message(message)
+
+    def standing(self, message: Message) -> str:
+        """What the message is to the main line: "main", or a class of `Reading.item`.
+
+        What belongs to no turn, or only asked for one, is main.
+        """
+        view, turn = self._session.view, message.turn
+        if not turn or message.role in {"user", "note", "system"}:
+            return "main"
+        reading = view.reading
+        if turn not in reading.closers and turn not in reading.detached:
+            return reading.classes.get(turn, "parallel")
+        own = (m.id for m in view.messages if m.turn == turn)
+        place = next((at for at, i in enumerate(own) if i == message.id), 0)
+        return reading.item(turn, place)

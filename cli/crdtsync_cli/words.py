@@ -26,6 +26,7 @@ __all__ = [
     "excerpt",
     "outcome",
     "plan_lines",
+    "plural",
     "prefixed",
 ]
 
@@ -47,6 +48,10 @@ class Scene(Protocol):
         """A message by its id."""
         ...
 
+    def standing(self, message: Message) -> str:
+        """What it is to the main line, see `Reading.item`."""
+        ...
+
 
 def excerpt(text: str) -> str:
     """The beginning of a text on one line, quoted."""
@@ -54,6 +59,11 @@ def excerpt(text: str) -> str:
     if len(line) > EXCERPT_CHARS_MAX:
         line = line[: EXCERPT_CHARS_MAX - 1].rstrip() + "…"
     return f'"{line}"'
+
+
+def plural(count: int, thing: str) -> str:
+    """A number of things, such as "1 turn" and "2 turns"."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def duration(started_at: str, ended_at: str) -> str:

@@ -16,6 +16,7 @@ class Cast:
 
     def __init__(self) -> None:
         self.messages: dict[str, Message] = {}
+        self.standings: dict[str, str] = {}
         self._turns: list[str] = []
 
     def name_of(self, participant: str) -> str:
@@ -28,6 +29,9 @@ class Cast:
 
     def message(self, message: str) -> Message | None:
         return self.messages.get(message)
+
+    def standing(self, message: Message) -> str:
+        return self.standings.get(message.id, "main")
 
     def add(self, message: Message) -> Message:
         self.messages[message.id] = message

@@ -220,6 +220,18 @@ def test_people_and_the_session_are_told() -> None:
     ]
 
 
+def test_what_ran_apart_or_late_says_so() -> None:
+    cast = Cast()
+    cast.standings[ANSWER.id] = "parallel"
+    assert Plain(cast, zone=UTC).history(ANSWER, "done") == [
+        "[14:02:20] <agent> (ran apart) done"
+    ]
+    cast.standings[ANSWER.id] = "late"
+    assert Plain(cast, zone=UTC).history(ANSWER, "done") == [
+        "[14:02:20] <agent> (late) done"
+    ]
+
+
 def test_history_has_its_own_times() -> None:
     plain = Plain(Cast(), zone=UTC)
     assert plain.history(ANA, ANA.text) == ["[14:02:11] <ana> let's fix the parser"]

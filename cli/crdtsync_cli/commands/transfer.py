@@ -16,6 +16,7 @@ from crdtsync_cli.calling import Call
 from crdtsync_cli.commands.options import SessionName
 from crdtsync_cli.printer import write_out
 from crdtsync_cli.transferring import export_bytes, write_file
+from crdtsync_cli.words import plural
 
 __all__ = ["export_command", "import_command", "merge_command"]
 
@@ -94,9 +95,14 @@ def merge_command(
                     f"{source} is damaged, or no export of a session: {error}",
                     hint="Nothing was merged. Export the session again as ydoc.",
                 ) from error
-        call.say(f"merged {merged.messages} messages and {merged.turns} turns")
+        messages, turns = (
+            plural(merged.messages, "message"),
+            plural(merged.turns, "turn"),
+        )
+        call.say(f"merged {messages} and {turns}")
         if merged.apart:
-            call.say(f"{len(merged.apart)} turns ran apart; they are shown as such")
+            apart = plural(len(merged.apart), "turn")
+            call.say(f"{apart} ran apart; they are shown so")
         if merged.held:
             count = len(merged.held)
             call.say(f"{count} prompts are held until you release them: /queue run")
