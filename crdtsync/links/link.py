@@ -209,6 +209,15 @@ class Links:
         if (scope := self._scopes.pop(name, None)) is not None:
             scope.cancel()
 
+    async def follow(self) -> None:
+        """Notice what is typed from now on: it is just typed when a link comes up (Q3).
+
+        Raises:
+            UpdateRefused: The document holds what admission does not let in.
+        """
+        async with self._shared_intake():
+            pass
+
     @staticmethod
     async def _run(link: Link, scope: anyio.CancelScope) -> None:
         with scope:
@@ -230,7 +239,7 @@ async def open_links(session: Session) -> AsyncGenerator[Links]:
 
     Use it inside `async with open_session(...)`.
     """
-    session.check_writable()
+    session.check_storable()
     async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
         try:
             yield Links(session, tasks, stack)

@@ -18,7 +18,7 @@ from crdtsync import schema
 from crdtsync.bell import Bell
 from crdtsync.document import Document, Edit
 from crdtsync.entities import Approval, Message, Participant
-from crdtsync.errors import DataError, OperationFailed
+from crdtsync.errors import AccessDenied, DataError, OperationFailed
 from crdtsync.events import (
     Actor,
     Body,
@@ -114,7 +114,12 @@ class Session:
 
     @property
     def read_only(self) -> str:
-        """Why nothing can be written here; "" if it can."""
+        """Why this person can write nothing here; "" if they can."""
+        return self.unstorable or ("you may only look" if self.place.viewer else "")
+
+    @property
+    def unstorable(self) -> str:
+        """Why not even what others write can be stored here; "" if it can."""
         if self.replica.document.read_only:
             return "it was made by a newer version of crdtsync"
         return self.place.read_only
@@ -416,9 +421,23 @@ class Session:
     # For the shells around.
 
     def check_writable(self) -> None:
-        """Raise `DataError` if this window cannot write."""
-        if self.read_only:
-            raise DataError(f"the session is read-only here: {self.read_only}")
+        """Refuse what would write, if this window or this person cannot.
+
+        Raises:
+            DataError: This window cannot.
+            AccessDenied: This person may not.
+        """
+        self.check_storable()
+        if self.place.viewer:
+            raise AccessDenied(
+                "you are a viewer of this session: you can look, not write",
+                hint="Ask its owner for an editor's invite, and join with that.",
+            )
+
+    def check_storable(self) -> None:
+        """Raise `DataError` if not even what others write can be stored here."""
+        if self.unstorable:
+            raise DataError(f"the session is read-only here: {self.unstorable}")
 
     def introduce(self, edit: Edit, *participants: Participant) -> None:
         """Write down who somebody is, with a free colour slot; once per participant.

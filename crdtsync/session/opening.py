@@ -33,6 +33,7 @@ from crdtsync.identity import (
 )
 from crdtsync.limits import FLUSH_AT_CLOSE_S, NAMING_TRIES_MAX
 from crdtsync.log.sqlite import SqliteLog, open_sqlite_log
+from crdtsync.remotes import Remote, Remotes
 from crdtsync.session import Session
 from crdtsync.session.company import PRESENT
 from crdtsync.session.folding import fold_log, fold_now_and_then
@@ -202,11 +203,11 @@ def _place(wish: _Wish, entry: Entry, log: SqliteLog) -> Place:
         # A reader of a foreign folder needs no identity of its own there.
         identity = Identity(entry.id, "reader")
         read_only = read_only or str(error)
-    key = identity.participant(wish.person, "person")
+    remotes = Remotes(wish.catalog.data).of(entry.id)
     return Place(
         id=entry.id,
         name=entry.name,
-        me=Participant(key, wish.person, "person", stamp(wish.clock)),
+        me=_person(wish, identity, remotes),
         window=new_window(),
         data=wish.catalog.data,
         identity=identity,
@@ -214,7 +215,18 @@ def _place(wish: _Wish, entry: Entry, log: SqliteLog) -> Place:
         timing=wish.timing,
         seen=wish.mode == "member" and not read_only,
         read_only=read_only,
+        linked=bool(remotes),
+        viewer=bool(remotes) and all(r.role == "viewer" for r in remotes),
     )
+
+
+def _person(wish: _Wish, identity: Identity, remotes: list[Remote]) -> Participant:
+    """The person, under the id that a relay vouches for if there is one."""
+    key = identity.participant(wish.person, "person")
+    for remote in remotes:
+        if remote.participant and remote.person == wish.person:
+            key = remote.participant
+    return Participant(key, wish.person, "person", stamp(wish.clock))
 
 
 @asynccontextmanager
@@ -235,22 +247,23 @@ async def _bell(place: Place) -> AsyncGenerator[Bell]:
 async def _load(
     place: Place, log: SqliteLog, bell: Bell, client_id: int | None
 ) -> Session:
-    """Load the document; an empty one is seeded, whoever has made its file."""
+    """Load the document; an empty one is seeded, unless others have its beginning."""
     stored = await log.load(place.id)
     updates = (stored.snapshot, *stored.updates) if stored.snapshot else stored.updates
     document = Document.load(updates, client_id=client_id)
     opened = Session(place, document, log, bell, head=stored.head)
     if opened.read_only:
         return opened
-    if stored.head == 0:
-        _seed(opened)
+    if stored.head == 0 and not place.linked:
+        seed(opened)
     if place.seen and place.me.id not in opened.view.participants:
         with opened.replica.edit() as (edit, _):
             opened.introduce(edit, opened.me)
     return opened
 
 
-def _seed(session: Session) -> None:
+def seed(session: Session) -> None:
+    """Write down what a session is; once, by whoever begins it."""
     with session.replica.edit() as (edit, _):
         edit.seed(
             {

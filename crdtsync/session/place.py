@@ -26,6 +26,8 @@ class Place:
         timing: Times of turns; the same in every window of the session.
         seen: Whether the others see this window.
         read_only: Why nothing can be written here; "" if it can.
+        linked: Whether the session is at a relay, so that its beginning may be there.
+        viewer: Whether this person may only look: others write, through links.
     """
 
     id: str
@@ -38,6 +40,8 @@ class Place:
     timing: Timing
     seen: bool
     read_only: str
+    linked: bool = False
+    viewer: bool = False
 
     def new_id(self) -> str:
         """A new UUIDv7."""
