@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import secrets
 import unicodedata
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from crdtsync.errors import DataError, LogUnwritable, UsageError
 from crdtsync.log.identity import machine_id
+from crdtsync.private_files import write_once
 
 NAME_CHARS_MAX = 64
 """Longest name of a person, an agent or a session."""
@@ -87,6 +87,11 @@ def check_person_name(name: str) -> str:
     return name
 
 
+def session_name_from(title: str) -> str:
+    """A local name made of a session's title; empty if nothing of it will do."""
+    return _slug(title)
+
+
 class Identity:
     """Who the users of a data folder are.
 
@@ -148,34 +153,13 @@ def load_identity(data: Path) -> Identity:
 
 def _make(path: Path) -> str:
     """Write a new identity; if another process was faster, read that one's."""
-    text = json.dumps({"key": secrets.token_hex(16)})
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
-                file.write(text)
-            _publish(draft, path)
-            text = path.read_text(encoding="utf-8")
-        finally:
-            draft.unlink(missing_ok=True)
+        return write_once(path, json.dumps({"key": secrets.token_hex(16)}))
     except OSError as error:
         raise LogUnwritable(
             f"the data folder {path.parent} cannot be written: {error.strerror}",
             hint="Choose another one with --data, or make this one writable.",
         ) from error
-    return text
-
-
-def _publish(draft: Path, path: Path) -> None:
-    """Give a complete file its name, unless another process was faster."""
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        return
-    except OSError:  # A file system without hard links.
-        if not path.exists():
-            draft.rename(path)
 
 
 def _machine(data: Path) -> str:
