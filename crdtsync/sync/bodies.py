@@ -111,6 +111,7 @@ def hello_to_json(hello: Hello) -> JsonObject:
         },
         "features": [*sorted(hello.features)],
         "program": hello.program,
+        "relay": hello.relay,
     }
 
 
@@ -141,6 +142,7 @@ def hello_from_json(body: JsonObject) -> Hello:
         ),
         features=_features(body.get("features", [])),
         program=_text(body, "program"),
+        relay=_id(body, "relay"),
     )
 
 

@@ -91,7 +91,7 @@ def window_hello(document: str, *, participant: str = "", program: str = "") -> 
     )
 
 
-def relay_hello(
+def relay_hello(  # noqa: PLR0913 - one for each field
     document: str,
     *,
     role: str,
@@ -99,6 +99,7 @@ def relay_hello(
     limits: Limits,
     features: frozenset[str] = FEATURES,
     program: str = "",
+    relay: str = "",
 ) -> Hello:
     """Make the HELLO of a relay to one peer.
 
@@ -109,6 +110,7 @@ def relay_hello(
         limits: What this relay takes.
         features: Without `HOLD` where this relay cannot vouch for prompts (Q3, Q4).
         program: Name and version, for people.
+        relay: The id of its store.
     """
     return Hello(
         protocol=PROTOCOL,
@@ -120,4 +122,5 @@ def relay_hello(
         limits=limits,
         features=features,
         program=program,
+        relay=relay,
     )

@@ -42,6 +42,8 @@ class LeaseRequest:
         epoch: To acquire or take: the highest epoch in the document. Else: the
             epoch of the grant.
         turn: To begin: the turn.
+        first: To acquire or take: the asker vouches that no relay has granted a
+            lease of this session before, which spares a new relay its quarantine.
     """
 
     id: int
@@ -50,6 +52,7 @@ class LeaseRequest:
     attempt: int
     epoch: int
     turn: str = ""
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ def request_to_json(request: LeaseRequest) -> JsonObject:
         "attempt": request.attempt,
         "epoch": request.epoch,
         "turn": request.turn,
+        "first": request.first,
     }
 
 
@@ -89,6 +93,7 @@ def request_from_json(body: JsonObject) -> LeaseRequest:
         attempt=_count(body, "attempt"),
         epoch=_count(body, "epoch"),
         turn=_text(body, "turn"),
+        first=body.get("first") is True,
     )
 
 

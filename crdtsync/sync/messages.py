@@ -123,6 +123,7 @@ class Hello:
             says it is.
         features: Parts of the protocol that not every version has.
         program: Name and version, for people.
+        relay: Of a relay: the id of its store, by which it grants leases (A8).
     """
 
     protocol: int
@@ -134,6 +135,7 @@ class Hello:
     limits: Limits = field(default_factory=Limits)
     features: frozenset[str] = frozenset()
     program: str = ""
+    relay: str = ""
 
 
 @dataclass(frozen=True, slots=True)

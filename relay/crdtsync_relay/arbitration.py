@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from crdtsync.clock import Clock
 from crdtsync.log import Log
-from crdtsync.log.sqlite import LEASE_TTL_S
 from crdtsync.sync.leasing import LeaseAnswer, LeaseRequest
-from crdtsync.turns.arbiter import Denied
+from crdtsync.turns.arbiter import Denied, Granted
 
 __all__ = ["Arbitration"]
 
@@ -21,26 +20,36 @@ class Arbitration:
         clock: Counts the quarantine.
         made_at: Boottime at which this store made a room, if that was since the
             machine started.
+        quarantine_s: At least the longest life of a grant (T-3).
     """
 
     def __init__(
-        self, log: Log, clock: Clock, made_at: Callable[[str], float | None]
+        self,
+        log: Log,
+        clock: Clock,
+        made_at: Callable[[str], float | None],
+        quarantine_s: float,
     ) -> None:
         self._log = log
         self._clock = clock
         self._made_at = made_at
+        self._quarantine_s = quarantine_s
 
-    async def ask(self, room: str, request: LeaseRequest) -> LeaseAnswer:
-        """Ask, and return when the answer is on disk (A1)."""
+    async def ask(
+        self, room: str, request: LeaseRequest, *, may_take: bool
+    ) -> LeaseAnswer:
+        """Ask, and return when the answer is on disk (A1).
+
+        Args:
+            room: The session's id.
+            request: What is asked.
+            may_take: Whether the asker may overrule others; for whoever may not, to
+                take is to ask.
+        """
         log, epoch, attempt = self._log, request.epoch, request.attempt
         match request.op:
             case "acquire" | "take":
-                # Nobody is overruled over a relay: to take is to ask.
-                if (left_s := self._quarantine_left_s(room, epoch)) > 0:
-                    return Denied(None, None, left_s)
-                return await log.acquire(
-                    room, request.runner, attempt, epoch, alone=False
-                )
+                return await self._acquire(room, request, may_take=may_take)
             case "begin":
                 return await log.begin(room, epoch, attempt, request.turn)
             case "renew":
@@ -48,13 +57,24 @@ class Arbitration:
             case "release":
                 return await log.release(room, epoch, attempt)
 
-    def _quarantine_left_s(self, room: str, epoch: int) -> float:
-        """How long a room that is new here, but not new, grants nothing (A5).
+    async def _acquire(
+        self, room: str, request: LeaseRequest, *, may_take: bool
+    ) -> Granted | Denied:
+        left_s = 0.0 if request.first else self._quarantine_left_s(room)
+        if left_s > 0:
+            return Denied(None, None, left_s)
+        runner, attempt, epoch = request.runner, request.attempt, request.epoch
+        if request.op == "take" and may_take:
+            return await self._log.take(room, runner, attempt, epoch)
+        return await self._log.acquire(room, runner, attempt, epoch, alone=False)
 
-        Turns have been run elsewhere, perhaps under grants of a relay that was
-        emptied: until those are over, nobody knows who holds one.
+    def _quarantine_left_s(self, room: str) -> float:
+        """How long a room that is new here grants nothing (A5).
+
+        Turns may have been run under grants of a relay that was emptied: until those
+        are over, nobody knows who holds one.
         """
         made_s = self._made_at(room)
-        if made_s is None or epoch == 0:
+        if made_s is None:
             return 0.0
-        return made_s + LEASE_TTL_S - self._clock.boottime()
+        return made_s + self._quarantine_s - self._clock.boottime()

@@ -15,7 +15,7 @@ __all__ = ["conduct_for"]
 _PROGRAM: Final = f"crdtsync relay {version('crdtsync')}"
 
 
-def conduct_for(guest: Guest, document: str, limits: Limits) -> Conduct:
+def conduct_for(guest: Guest, document: str, limits: Limits, arb: str) -> Conduct:
     """Make the conduct of the relay's end of a connection.
 
     The relay reads no document, so that it cannot vouch for prompts (Q3).
@@ -33,6 +33,7 @@ def conduct_for(guest: Guest, document: str, limits: Limits) -> Conduct:
         ),
         features=FEATURES - {HOLD},
         program=_PROGRAM,
+        relay=arb,
     )
     return Conduct(
         hello=hello,

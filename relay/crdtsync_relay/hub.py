@@ -95,6 +95,7 @@ async def open_hub(
     """Serve rooms; leaving ends them at once, `Hub.drain` ends them in peace."""
     async with anyio.create_task_group() as group:
         hub = Hub(log, kinds, clock, limits, group)
+        hub.arb = await log.arb()
         group.start_soon(hub.keep_time)
         try:
             yield hub
@@ -109,6 +110,7 @@ class Hub:
         tally: Counts of everything.
         limits: The relay's.
         draining: Whether it takes no guests any more.
+        arb: The id of the relay's store, by which it grants leases.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Hub:
         self.tally = Tally()
         self.limits = limits
         self.draining = False
+        self.arb = ""
         self._kinds = kinds
         self._clock = clock
         self._group = group
@@ -132,7 +135,7 @@ class Hub:
             log=log,
             clock=clock,
             tally=self.tally,
-            arbitration=Arbitration(log, clock, kinds.made_at),
+            arbitration=Arbitration(log, clock, kinds.made_at, limits.lease_ttl_s),
             loads=anyio.CapacityLimiter(LOADS_AT_ONCE_MAX),
             trials=anyio.CapacityLimiter(TRIALS_AT_ONCE_MAX),
             made=kinds.note,
@@ -205,7 +208,8 @@ class Hub:
         if session is False and layer_2:
             raise _no_session()
         # Whoever comes first to an empty room says what it will hold.
-        room = Room(name, self.limits, session=layer_2 if session is None else session)
+        holds = layer_2 if session is None else session
+        room = Room(name, self.limits, session=holds, arb=self.arb)
         running = Running(room, self._shared)
         self._rooms[name] = running
         self._group.start_soon(self._run, name, running)

@@ -62,6 +62,9 @@ PRESENCE_GONE_MAX: Final = 1_000
 LEASES_WAITING_MAX: Final = 16
 """Lease requests of one connection that wait for its updates to be on disk."""
 
+LEASE_TTL_S: Final = 15.0
+"""Life of a grant of a lease; so long a new relay grants nothing (T-3)."""
+
 RESYNC_S: Final = 2.0
 """A peer whose updates wait for others is asked for what it has, this often."""
 
@@ -122,3 +125,4 @@ class Limits:
     outbox_bytes_max: int = OUTBOX_BYTES_MAX
     frames_per_s: int = FRAMES_PER_S
     bytes_per_s: int = BYTES_PER_S
+    lease_ttl_s: float = LEASE_TTL_S

@@ -10,13 +10,14 @@ from enum import Enum
 from crdtsync.errors import UpdateRefused
 from crdtsync.sync.arrivals import Closed
 from crdtsync.sync.closing import CloseCode
-from crdtsync.sync.leasing import Freed, LeaseAnswer, LeaseRequest, answer_to_json
-from crdtsync.sync.protocol import Peer, Stage
+from crdtsync.sync.leasing import LeaseAnswer, LeaseRequest
+from crdtsync.sync.protocol import Peer
 from crdtsync.sync.untyped import Broken, UntypedDocument
 from crdtsync.sync.vectors import EMPTY_VECTOR
 from crdtsync_relay.effects import Close, Commit, Effect, Load
 from crdtsync_relay.greeting import conduct_for
 from crdtsync_relay.hall import Hall
+from crdtsync_relay.leases import Leases
 from crdtsync_relay.limits import RESYNC_S, UNCOMMITTED_BYTES_MAX, Limits
 from crdtsync_relay.listener import Listener
 from crdtsync_relay.member import Guest, Member
@@ -42,18 +43,23 @@ class Room:
         name: The session's id.
         limits: Of the relay.
         session: Whether it holds a session.
+        arb: The id of the relay's store.
 
     Attributes:
         hall: Who is there; for reading only.
     """
 
-    def __init__(self, name: str, limits: Limits, *, session: bool) -> None:
+    def __init__(
+        self, name: str, limits: Limits, *, session: bool, arb: str = ""
+    ) -> None:
         self.name = name
         self.session = session
         self.state = State.LOADING
         self.hall = Hall()
         self._limits = limits
+        self._arb = arb
         self._listener = Listener(self.hall)
+        self._leases = Leases(self.hall)
         self.hall.ask(Load())
 
     def take(self) -> list[Effect]:
@@ -215,21 +221,13 @@ class Room:
     def arbitrated(
         self, peer: int, request: LeaseRequest, answer: LeaseAnswer, *, now: float
     ) -> None:
-        """Pass on the arbiter's answer, behind all updates that were sent before.
-
-        When the lease has become free, everybody else is told: who waits may ask.
-        """
-        member = self.hall.members.get(peer)
-        if member is not None:
-            self._tell_lease(member, request.id, answer, now)
-        if request.op == "release" and answer is True:
-            for other in self.hall.members.values():
-                if other is not member:
-                    self._tell_lease(other, 0, Freed(), now)
+        """Pass on the arbiter's answer, and to all others that the lease is free."""
+        self._leases.answered(peer, request, answer, now)
 
     def tick(self, *, now: float) -> None:
         """Keep time for every connection, and ask for what is missing."""
         self.release_presence(now=now)
+        self._leases.tick(now)
         for member in list(self.hall.members.values()):
             protocol = member.protocol
             if protocol is not None and protocol.next_tick_s <= now:
@@ -277,22 +275,12 @@ class Room:
         # While the room is empty it says of no document that it is this one.
         empty = self.hall.intake.state_vector() == EMPTY_VECTOR
         document = self.name if self.session and not empty else ""
-        conduct = conduct_for(member.guest, document, self._limits)
+        conduct = conduct_for(member.guest, document, self._limits, self._arb)
         member.protocol = Peer(conduct, self.hall.intake, now=now)
         member.protocol.open(now)
         self.hall.push(member)
         if not member.guest.layer_2:
             self.hall.show_everybody(member, now)
-
-    def _tell_lease(
-        self, member: Member, id_: int, answer: LeaseAnswer | Freed, now: float
-    ) -> None:
-        protocol = member.protocol
-        if protocol is None or protocol.stage is not Stage.LIVE:
-            return
-        if member.guest.layer_2:
-            protocol.send_lease(answer_to_json(id_, answer), now)
-            self.hall.push(member)
 
     def _ask_for_missing(self, member: Member, now: float) -> None:
         if member.protocol is not None and now >= member.resync_at_s:

@@ -23,6 +23,7 @@ from crdtsync.errors import (
 from crdtsync.sync.closing import CloseCode
 from crdtsync_relay.disk import Disk, Shared
 from crdtsync_relay.effects import AskArbiter, Close, Commit, Effect, Load, Send, Try
+from crdtsync_relay.leases import overrules
 from crdtsync_relay.member import Guest
 from crdtsync_relay.peer import Outbox
 from crdtsync_relay.room import Room, State
@@ -282,14 +283,16 @@ class Running:
             self._asking = anyio.Event()
             while self._questions:
                 question = self._questions.popleft()
-                if question.peer in self.room.hall.members:
-                    await self._answer(question)
+                member = self.room.hall.members.get(question.peer)
+                if member is not None:
+                    await self._answer(question, may_take=overrules(member.guest))
 
-    async def _answer(self, question: AskArbiter) -> None:
+    async def _answer(self, question: AskArbiter, *, may_take: bool) -> None:
         arbitration, request = self._shared.arbitration, question.request
         try:
             await self.disk.make()
-            answer = await arbitration.ask(self.room.name, request)
+            name = self.room.name
+            answer = await arbitration.ask(name, request, may_take=may_take)
         except CrdtSyncError as error:
             _logger.error("the arbiter cannot answer: %s", error)
             self.room.failed("the relay cannot write", now=self.now)

@@ -108,7 +108,9 @@ async def run_relay(
     clock = clock or SystemClock()
     path = settings.data / LOG_FILE
     async with AsyncExitStack() as stack:
-        log = await stack.enter_async_context(open_sqlite_log(path, clock=clock))
+        log = await stack.enter_async_context(
+            open_sqlite_log(path, clock=clock, ttl_s=settings.limits.lease_ttl_s)
+        )
         access = await stack.enter_async_context(open_access(path, clock=clock))
         kinds = Kinds(access, clock)
         hub = await stack.enter_async_context(

@@ -321,6 +321,26 @@ def test_a_grant_comes_behind_the_updates_that_were_there_before_it() -> None:
     assert [type(message) for message in scene.heard(2)] == [Update, Lease]
 
 
+def test_when_a_lease_has_run_out_everybody_is_told_once() -> None:
+    scene = live(1, 2, layer_2=True)
+    began, now = scene.now, scene.now
+    acquire = LeaseRequest(1, "acquire", "ada_0123456789ab", 1, 0)
+    renew = LeaseRequest(2, "renew", "ada_0123456789ab", 1, 1)
+    scene.room.arbitrated(1, acquire, Granted("arb", 1, 15.0, None), now=began)
+    scene.room.arbitrated(1, renew, True, now=began + 4)
+    scene.work()
+    scene.inboxes.clear()
+    told: list[float] = []
+    while now < began + 40:
+        now += 1.0
+        scene.room.is_alive(2, now=now)
+        scene.room.tick(now=now)
+        scene.work()
+        if Lease({"id": 0, "answer": "freed"}) in scene.heard(2):
+            told.append(now - began)
+    assert told == [19.0]
+
+
 def test_when_a_lease_is_free_the_others_are_told() -> None:
     scene = live(1, 2, layer_2=True)
     request = LeaseRequest(4, "release", "ada_0123456789ab", 1, 1)
