@@ -176,6 +176,14 @@ class Catalog:
         except sqlite3.IntegrityError as error:
             raise UsageError(f"there already is a session {name!r} here") from error
 
+    def remove(self, session: str) -> None:
+        """Forget a session that nobody has open, and delete its file."""
+        with self._write() as db:
+            db.execute("DELETE FROM sessions WHERE id = ?", (session,))
+            path = self.path(session)
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+
     def note_opened(self, session: str, at: str) -> None:
         """Remember that a session was opened; `last_opened` goes by it."""
         with self._write() as db:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ __all__ = ["Remote", "Remotes", "Seen"]
 
 REMOTES_MAX: Final = 32
 """Relays of one session; more make nothing safer."""
+
+_SEEN: Final = ".seen"
 
 _T = TypeVar("_T", "Remote", "Seen")
 
@@ -90,7 +93,7 @@ class Seen:
     """What a window last knew of the link to a remote.
 
     Attributes:
-        window: The window's id; its word counts only while it is open.
+        window: The window's id; its word on the state counts only while it is open.
         state: As in `LinkState`.
         reason: In words; may be empty.
         safe_seq: Everything of the log up to here is there; None if unknown.
@@ -143,7 +146,8 @@ class Remotes:
         known = path.exists()
         try:
             path.unlink(missing_ok=True)
-            path.with_suffix(".seen").unlink(missing_ok=True)
+            for note in self._notes(session, name):
+                note.unlink(missing_ok=True)
         except OSError as error:
             raise LogUnwritable(f"{path} cannot be removed: {error}") from error
         with suppress(OSError):
@@ -156,26 +160,49 @@ class Remotes:
         if known is not None and known.role != role:
             self.add(session, replace(known, role=role))
 
-    def seen(self, session: str, name: str) -> Seen:
-        """What was last known of the link to a remote."""
-        with suppress(DataError):
-            return _read(self._path(session, name, ".seen"), Seen) or Seen()
-        return Seen()
+    def seen(self, session: str, name: str) -> list[Seen]:
+        """What windows last knew of their links to a remote, the latest first."""
+        found = []
+        for path in self._notes(session, name):
+            with suppress(DataError, OSError):
+                seen = _read(path, Seen)
+                found += [(path.stat().st_mtime, seen)] if seen else []
+        return [seen for _, seen in sorted(found, key=lambda f: f[0], reverse=True)]
 
     def note_seen(self, session: str, name: str, seen: Seen) -> None:
-        """Remember what is known of the link, unless the remote was forgotten."""
-        if self._path(session, name).exists():
-            _write(self._path(session, name, ".seen"), asdict(seen))
+        """Remember what a window knows of its link, unless the remote was forgotten."""
+        path = self._path(session, name)
+        if path.exists():
+            _write(path.with_suffix(f".{seen.window}{_SEEN}"), asdict(seen))
+
+    def tidy(self, session: str, name: str, windows: Collection[str]) -> int | None:
+        """Drop what windows knew that are gone; returns the furthest `safe_seq`.
+
+        Args:
+            session: Its id.
+            name: The remote's.
+            windows: Those that are open.
+        """
+        seqs = [s.safe_seq for s in self.seen(session, name) if s.safe_seq is not None]
+        for path in self._notes(session, name):
+            if path.suffixes[0][1:] not in windows:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+        return max(seqs, default=None)
+
+    def _notes(self, session: str, name: str) -> list[Path]:
+        path = self._path(session, name)
+        return list(path.parent.glob(f"{path.stem}.*{_SEEN}"))
 
     def _of(self, session: str) -> Path:
         if not ID.fullmatch(session):
             raise ValueError("not a session's id")
         return self._folder / session
 
-    def _path(self, session: str, name: str, suffix: str = ".json") -> Path:
+    def _path(self, session: str, name: str) -> Path:
         # A name may hold anything that an address may.
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-        return self._of(session) / f"{digest}{suffix}"
+        return self._of(session) / f"{digest}.json"
 
 
 def _read(path: Path, kind: type[_T]) -> _T | None:

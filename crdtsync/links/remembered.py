@@ -1,0 +1,149 @@
+"""Links a session to its remotes, and remembers how far that went for other processes.
+
+Which remotes a session has, `crdtsync.remotes` knows; who joins, `joining` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from crdtsync.errors import LogUnwritable
+from crdtsync.links.connecting import connect_websocket
+from crdtsync.links.link import Link, Links, LinkState, open_links
+from crdtsync.remotes import Remote, Remotes, Seen
+from crdtsync.session import Session
+from crdtsync.session.opening import seed
+
+__all__ = [
+    "begin_if_empty",
+    "join_remote",
+    "open_remembered",
+    "wait_settled",
+    "wait_told",
+]
+
+NOTE_S: Final = 1.0
+"""What is known of a link is written down at most so often."""
+
+
+@asynccontextmanager
+async def open_remembered(
+    session: Session, more: Sequence[Remote] = ()
+) -> AsyncGenerator[Links]:
+    """Let a session have links to all its remembered remotes while the block is open.
+
+    Args:
+        session: Open and writable.
+        more: Remotes for this time only.
+
+    Raises:
+        DataError: What is remembered cannot be read.
+    """
+    remotes = Remotes(session.place.data)
+    known = await anyio.to_thread.run_sync(remotes.of, session.id)
+    named = {remote.name: remote for remote in [*known, *more]}
+    async with open_links(session) as links, anyio.create_task_group() as tasks:
+        for remote in named.values():
+            link = join_remote(links, remote)
+            tasks.start_soon(_keep_note, session, link, remotes)
+        try:
+            yield links
+        finally:
+            tasks.cancel_scope.cancel()
+
+
+def join_remote(links: Links, remote: Remote) -> Link:
+    """Start the link to a remote."""
+    return links.join(remote.name, partial(connect_websocket, remote.address))
+
+
+async def wait_settled(link: Link) -> None:
+    """Wait until a link is up, or until it is known why it is not."""
+    await link.wait_for("live", "read-only", "refused", "offline")
+
+
+async def wait_told(links: Sequence[Link], wait_s: float) -> bool:
+    """Give links time to pass on what is in the log.
+
+    Args:
+        links: Of one session.
+        wait_s: The most to wait; a link that is offline is not waited for.
+
+    Returns:
+        Whether one of them has it all at its other end, committed to disk.
+    """
+
+    async def tell(link: Link, scope: anyio.CancelScope) -> None:
+        await wait_settled(link)
+        while link.state == "live" and link.unsynced != 0:
+            await link.status.changed.wait()
+        if link.state == "live":
+            scope.cancel()
+
+    with anyio.move_on_after(wait_s):
+        async with anyio.create_task_group() as tasks:
+            for link in links:
+                tasks.start_soon(tell, link, tasks.cancel_scope)
+    return any(link.state == "live" and link.unsynced == 0 for link in links)
+
+
+def begin_if_empty(session: Session) -> None:
+    """Begin a session of which nobody has the beginning; for when a link is live."""
+    if not session.view.meta.id and not session.read_only:
+        seed(session)
+
+
+async def _keep_note(session: Session, link: Link, remotes: Remotes) -> None:
+    """Write down what changes, for processes without links."""
+    furthest = await anyio.to_thread.run_sync(
+        remotes.tidy, session.id, link.name, session.bell.others()
+    )
+    try:
+        while True:
+            changed = link.status.changed
+            if link.state == "live":
+                begin_if_empty(session)
+            if link.state in {"live", "read-only"}:
+                await anyio.to_thread.run_sync(
+                    _note_role, session.id, link.name, link.state, remotes
+                )
+            await _note(session, link, remotes, _seen(session, link, furthest))
+            await anyio.sleep(NOTE_S)
+            await changed.wait()
+    finally:
+        last = replace(_seen(session, link, furthest), state="offline", reason="")
+        with anyio.CancelScope(shield=True):
+            await _note(session, link, remotes, last)
+
+
+def _note_role(session: str, name: str, state: LinkState, remotes: Remotes) -> None:
+    """Remember what a token allows, if that is not what was thought."""
+    viewer = state == "read-only"
+    known = {remote.name: remote.role for remote in remotes.of(session)}
+    if name in known and (known[name] == "viewer") != viewer:
+        remotes.note_role(session, name, "viewer" if viewer else "editor")
+
+
+def _seen(session: Session, link: Link, furthest: int | None) -> Seen:
+    status = link.status
+    seqs = [seq for seq in (status.safe_seq, furthest) if seq is not None]
+    return Seen(
+        session.place.window,
+        status.state,
+        status.reason,
+        max(seqs, default=None),
+        status.round_trip_s,
+    )
+
+
+async def _note(session: Session, link: Link, remotes: Remotes, seen: Seen) -> None:
+    # Nobody suffers if it is lost.
+    with suppress(LogUnwritable):
+        await anyio.to_thread.run_sync(remotes.note_seen, session.id, link.name, seen)
