@@ -1,7 +1,7 @@
 """What a line typed into a window means: a message or one of the slash commands.
 
-The one registry of slash commands, for plain and interactive windows alike; it runs
-none of them (`crdtsync_cli.actions` does).
+It runs none of them (`crdtsync_cli.actions` does); the table of them all, for plain and
+interactive windows alike, is `crdtsync_cli.slashes`.
 """
 
 from __future__ import annotations
@@ -12,63 +12,12 @@ from typing import Final, TypeAlias
 from crdtsync.errors import UsageError
 from crdtsync.sanitize import clean_line
 from crdtsync_cli.routing import nearest
+from crdtsync_cli.slashes import BY_NAME, REGISTRY, Slash
 
 __all__ = ["REGISTRY", "Command", "Say", "Slash", "help_lines", "read_line", "whole"]
 
-
-@dataclass(frozen=True, slots=True)
-class Slash:
-    """One slash command.
-
-    Attributes:
-        name: Without the slash.
-        args: As the help shows them.
-        help: One sentence.
-        aliases: Other names.
-        needs: How many words it needs at least.
-    """
-
-    name: str
-    args: str
-    help: str
-    aliases: tuple[str, ...] = ()
-    needs: int = 0
-
-    @property
-    def usage(self) -> str:
-        """How it is written."""
-        return f"/{self.name} {self.args}".strip()
-
-
 USAGE_CHARS_MAX: Final = 24
 """In the help, a longer usage has a line of its own."""
-
-REGISTRY: Final = (
-    Slash("help", "[COMMAND]", "Show what can be typed here.", ("?",)),
-    Slash("who", "", "Show who is here."),
-    Slash("status", "", "Show the session, the turn and what waits."),
-    Slash(
-        "queue",
-        "[show | move FROM TO | drop N | edit N TEXT | run]",
-        "Show or change the prompts that wait; run releases the held ones.",
-    ),
-    Slash("cancel", "[TURN]", "Stop the running turn."),
-    Slash("interrupt", "TEXT", "Stop the running turn and run this instead.", (), 1),
-    Slash("allow", "N", "Answer permission question N with yes.", needs=1),
-    Slash("deny", "N [WHY]", "Answer permission question N with no.", needs=1),
-    Slash("note", "TEXT", "Write to the people only; the agent never sees it.", (), 1),
-    Slash("title", "TEXT", "Give the session a title.", needs=1),
-    Slash("history", "[N]", "Show the last N messages (20)."),
-    Slash("search", "TEXT", "Find messages.", needs=1),
-    Slash("export", "[FORMAT] [PATH]", "Write the session to a file (md)."),
-    Slash("agents", "", "Show which agents run here, and which could."),
-    Slash("leave", "", "Leave the session; it stays.", ("quit", "exit", "q")),
-)
-"""Every slash command, in the order /help lists them."""
-
-_BY_NAME: Final = {
-    name: slash for slash in REGISTRY for name in (slash.name, *slash.aliases)
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +56,13 @@ def read_line(line: str) -> Line | None:
         return Say(line[1:])
     if not line.startswith("/"):
         return Say(line)
-    name, _, rest = line[1:].partition(" ")
-    slash = _BY_NAME.get(name.strip().lower())
+    name, rest = _split(line[1:])
+    slash = BY_NAME.get(name.lower())
     if slash is None:
-        raise _unknown(name.strip())
-    command = Command(slash, rest.strip())
+        raise _unknown(name)
+    command = Command(slash, rest)
     if len(command.words) < slash.needs:
-        raise UsageError(
-            f"/{slash.name} needs {slash.args}", hint=f"For example: {slash.usage}"
-        )
+        raise UsageError(f"/{slash.name} needs {slash.args}", hint=_example(slash))
     return command
 
 
@@ -137,11 +84,10 @@ def help_lines(name: str = "") -> list[str]:
         UsageError: There is no such command.
     """
     if name:
-        slash = _BY_NAME.get(name.lstrip("/").lower())
+        slash = BY_NAME.get(name.lstrip("/").lower())
         if slash is None:
             raise _unknown(name.lstrip("/"))
-        also = ", ".join(f"/{alias}" for alias in slash.aliases)
-        return [slash.usage, f"  {slash.help}" + (f" Also {also}." if also else "")]
+        return [slash.usage, *(f"  {line}" for line in _details(slash))]
     width = max(
         len(slash.usage) for slash in REGISTRY if len(slash.usage) < USAGE_CHARS_MAX
     )
@@ -155,8 +101,28 @@ def help_lines(name: str = "") -> list[str]:
     return [*found, f"{'//text':{width}}  Say /text."]
 
 
+def _split(text: str) -> tuple[str, str]:
+    """A command's name and the rest, which may begin on the next line."""
+    name, *rest = text.split(maxsplit=1) or [""]
+    return name, "".join(rest).strip()
+
+
+def _details(slash: Slash) -> list[str]:
+    also = ", ".join(f"/{alias}" for alias in slash.aliases)
+    found = [slash.help + (f" Also {also}." if also else "")]
+    if slash.role != "viewer":
+        found.append(f"It needs the role {slash.role}.")
+    if not slash.while_running:
+        found.append("It has to wait while a turn runs.")
+    return found
+
+
+def _example(slash: Slash) -> str:
+    return f"For example: {slash.example}" if slash.example else f"It is {slash.usage}"
+
+
 def _unknown(name: str) -> UsageError:
-    near = nearest(name.lower(), tuple(_BY_NAME))
+    near = nearest(name.lower(), tuple(BY_NAME))
     meant = f"Did you mean /{near}? " if near else ""
     return UsageError(
         f"there is no command /{clean_line(name)}; nothing was sent",

@@ -145,16 +145,16 @@ async def test_a_paste_is_not_sent_and_loses_its_controls(tmp_path: Path) -> Non
     async with window(tmp_path) as ui:
         ui.keys.send_bytes(b"\x1b[200~one\ntwo\x1b[31m\x07\x1b[201~")
         await ui.until_shown("two")
-        assert ui.screen.desk.buffer.text == "one\ntwo[31m"
+        assert ui.screen.desk.line.buffer.text == "one\ntwo[31m"
         assert ui.me.view.message_count == 0
 
 
 async def test_ctrl_c_clears_then_warns_then_leaves(tmp_path: Path) -> None:
     async with window(tmp_path) as ui:
         ui.type("something")
-        await ui.until(lambda: ui.screen.desk.buffer.text == "something")
+        await ui.until(lambda: ui.screen.desk.line.buffer.text == "something")
         ui.type("\x03")
-        await ui.until(lambda: ui.screen.desk.buffer.text == "")
+        await ui.until(lambda: ui.screen.desk.line.buffer.text == "")
         assert ui.screen.desk.application.is_running
         ui.type("\x03")
         await ui.until_shown("Ctrl-C again leaves")
@@ -166,7 +166,7 @@ async def test_ctrl_c_clears_then_warns_then_leaves(tmp_path: Path) -> None:
 async def test_ctrl_d_leaves_only_from_an_empty_line(tmp_path: Path) -> None:
     async with window(tmp_path) as ui:
         ui.type("x\x04")
-        await ui.until(lambda: ui.screen.desk.buffer.text == "x")
+        await ui.until(lambda: ui.screen.desk.line.buffer.text == "x")
         ui.type("\x7f\x04")
         await ui.until(lambda: not ui.screen.desk.application.is_running)
 
@@ -175,7 +175,7 @@ async def test_a_refused_line_comes_back_and_nothing_is_sent(tmp_path: Path) -> 
     async with window(tmp_path) as ui:
         ui.type("/alow 7\r")
         await ui.until_shown("there is no command /alow; nothing was sent")
-        await ui.until(lambda: ui.screen.desk.buffer.text == "/alow 7")
+        await ui.until(lambda: ui.screen.desk.line.buffer.text == "/alow 7")
         assert ui.me.view.message_count == 0
 
 

@@ -1,21 +1,16 @@
-"""The input line with its surroundings, and what the keys do; it prints nothing above.
+"""The input line with its surroundings; what the keys do is in `keys`.
 
-Typing is never disturbed: nothing but the person's own keys changes the input, except
-`give_back`, and that only while it is empty.
+It prints nothing above and takes no focus.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.filters import Condition, has_completions
+from prompt_toolkit.filters import Condition, has_completions, is_searching
 from prompt_toolkit.formatted_text import StyleAndTextTuples
-from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import Input
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout import (
     BufferControl,
     ConditionalContainer,
@@ -28,17 +23,21 @@ from prompt_toolkit.layout import (
 )
 from prompt_toolkit.layout.menus import CompletionsMenuControl
 from prompt_toolkit.styles import Style
+from prompt_toolkit.widgets import SearchToolbar
 
-from crdtsync.sanitize import clean_line, clean_text
-from crdtsync_cli.terminal.complete import SlashCompleter
+from crdtsync.sanitize import clean_line
+from crdtsync_cli.terminal.card import Card, questions_of
+from crdtsync_cli.terminal.keys import bind
+from crdtsync_cli.terminal.line import Hands, TypingLine
 from crdtsync_cli.terminal.live import LiveApplication, SyncOutput
 from crdtsync_cli.terminal.painter import Painter
 from crdtsync_cli.terminal.status import live_rows, toolbar
+from crdtsync_cli.terminal.whose import others_turn, own_turn
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
 
-__all__ = ["Desk", "Hands"]
+__all__ = ["Desk"]
 
 HINT_S: Final = 2.0
 """How long a hint is shown, and how long a second Ctrl-C leaves."""
@@ -47,6 +46,8 @@ INPUT_ROWS_MAX: Final = 8
 MENU_ROWS_MAX: Final = 6
 ESCAPE_S: Final = 0.05
 """So long after an Escape the rest of a key's sequence has come."""
+CHORD_S: Final = 0.5
+"""So long after Escape or Ctrl-X the next key still belongs to it."""
 
 _SIGN: Final = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 
@@ -62,23 +63,15 @@ _STYLE: Final = {
 }
 
 
-class Hands(Protocol):
-    """What the keys can do."""
-
-    def accept(self, line: str) -> bool:
-        """Take a typed line; False, and the line stays, if too many wait."""
-        ...
-
-    def stop_turn(self) -> None:
-        """Ask to stop the running turn."""
-        ...
-
-
 class Desk:
     """The application of one window.
 
     Attributes:
         application: Prints above, and runs.
+        card: The permission card.
+        hands: What the keys can do.
+        line: The line being typed.
+        asked_to_stop: The turn that a key has asked to stop.
     """
 
     def __init__(
@@ -92,19 +85,18 @@ class Desk:
         self._session = session
         self._output = output
         self._painter = painter
-        self._hands = hands
         self._hint = ""
-        self._hint_until_s = 0.0
-        self.buffer = Buffer(
-            multiline=True,
-            completer=SlashCompleter(),
-            complete_while_typing=True,
-            history=InMemoryHistory(),
-            on_text_changed=self._typed,
+        self._hint_until_s = self._leaving_until_s = float("-inf")
+        self.hands = hands
+        self.card = Card()
+        self.asked_to_stop = ""
+        self.line = TypingLine(session, self, hands)
+        self._search = SearchToolbar(
+            ignore_case=True, backward_search_prompt=[("class:dim", "search: ")]
         )
         self.application = LiveApplication(
             layout=self._layout(),
-            key_bindings=self._keys(),
+            key_bindings=bind(self),
             style=Style.from_dict(_STYLE),
             input=keys,
             output=output,
@@ -112,44 +104,83 @@ class Desk:
         )
         self.application.frames = output
         self.application.ttimeoutlen = ESCAPE_S
+        self.application.timeoutlen = CHORD_S
 
     @property
     def columns(self) -> int:
         """The terminal's width."""
         return self._output.get_size().columns
 
-    def say(self, hint: str) -> None:
+    @property
+    def now(self) -> float:
+        """The time that hints and the card go by."""
+        return self._session.place.clock.boottime()
+
+    def say(self, hint: str, seconds: float = HINT_S) -> None:
         """Show a hint in the toolbar for a moment."""
-        self._hint = hint
-        self._hint_until_s = self._now() + HINT_S
+        self._hint, self._hint_until_s = hint, self.now + seconds
+        self._leaving_until_s = float("-inf")
         self.application.invalidate()
 
-    def give_back(self, line: str) -> None:
-        """Put a refused line back, unless something else was typed already."""
-        if not self.buffer.text:
-            self.buffer.insert_text(line)
+    def say_leaving(self, hint: str) -> None:
+        """Show a hint; while it is shown, the same key leaves."""
+        self.say(hint)
+        self._leaving_until_s = self._hint_until_s
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the next Ctrl-C leaves."""
+        return self.now < self._leaving_until_s
 
     def leave(self) -> None:
         """End the application; harmless if it has ended."""
-        if self.application.is_running and not self._is_ending():
+        future = self.application.future
+        ending = future is not None and future.done()
+        if self.application.is_running and not ending:
             self.application.exit()
 
-    def _is_ending(self) -> bool:
-        future = self.application.future
-        return future is not None and future.done()
+    # The turn.
 
-    def _now(self) -> float:
-        return self._session.place.clock.boottime()
+    @property
+    def own_turn(self) -> str:
+        """The running turn, if it answers a prompt of one's own; else ""."""
+        return own_turn(self._session)
 
-    def _typed(self, buffer: Buffer) -> None:
-        self._session.company.note_input(typing=bool(buffer.text))
+    @property
+    def others_turn(self) -> str:
+        """Who asked for the running turn, if somebody else did; else ""."""
+        return others_turn(self._session)
+
+    # The card.
+
+    def review(self) -> None:
+        """Give the keys to the oldest question, if there is one."""
+        self._look_for_questions()
+        self.card.focus(self.now)
+
+    def choose(self, number: int) -> None:
+        """Choose an answer by its number."""
+        self.card.choose(number, self.now)
+
+    def answer(self) -> None:
+        """Give the chosen answer, if its question is still open."""
+        self._look_for_questions()
+        answer = self.card.confirm(self.now)
+        if answer is not None and not self.hands.answer(answer):
+            self.say("the disk is slow: answer again in a moment")
+
+    def _look_for_questions(self) -> None:
+        self.card.ask(questions_of(self._session), self.now)
 
     # What is shown.
 
     def _layout(self) -> Layout:
-        control = BufferControl(self.buffer)
         line = Window(
-            control,
+            BufferControl(
+                self.line.buffer,
+                search_buffer_control=self._search.control,
+                preview_search=True,
+            ),
             get_line_prefix=self._prefix,
             wrap_lines=True,
             dont_extend_height=True,
@@ -161,10 +192,17 @@ class Desk:
                 dont_extend_height=True,
                 height=Dimension(max=MENU_ROWS_MAX),
             ),
-            has_completions,
+            has_completions & ~is_searching,
         )
         rows = HSplit(
-            [_rows(self._above), line, menu, _rows(self._below)],
+            [
+                _rows(self._above),
+                _rows(self._questions),
+                line,
+                menu,
+                self._search,
+                _rows(self._below),
+            ],
             align=VerticalAlign.TOP,
         )
         return Layout(rows, focused_element=line)
@@ -180,71 +218,23 @@ class Desk:
         size = self._output.get_size()
         now = self._session.place.clock.now()
         tail = self._painter.live
-        rows = live_rows(self._session, tail, size.columns, size.rows, now)
-        return [
-            (style, row if at == len(rows) - 1 else f"{row}\n")
-            for at, (style, row) in enumerate(rows)
-        ]
+        return _lines(live_rows(self._session, tail, size.columns, size.rows, now))
+
+    def _questions(self) -> StyleAndTextTuples:
+        self._look_for_questions()
+        return _lines(self.card.rows(self.columns, self.now))
 
     def _below(self) -> StyleAndTextTuples:
-        hint = self._hint if self._now() < self._hint_until_s else ""
+        hint = self._hint if self.now < self._hint_until_s else ""
         clock = self._session.place.clock
         return [("class:dim", toolbar(self._session, self.columns, hint, clock))]
 
-    # What the keys do.
 
-    def _keys(self) -> KeyBindings:
-        keys = KeyBindings()
-        keys.add("enter")(self._enter)
-        keys.add("escape", "enter")(_newline)
-        keys.add("c-j")(_newline)
-        keys.add("c-c")(self._interrupt)
-        keys.add("c-d")(self._end)
-        keys.add("c-l")(lambda event: event.app.invalidate())
-        keys.add("c-z")(lambda event: event.app.suspend_to_background())
-        keys.add(Keys.BracketedPaste)(_paste)
-        return keys
-
-    def _enter(self, event: KeyPressEvent) -> None:
-        if self.buffer.text.endswith("\\"):
-            self.buffer.delete_before_cursor()
-            self.buffer.newline(copy_margin=False)
-        elif not self.buffer.text.strip():
-            self.buffer.reset()
-        elif self._hands.accept(self.buffer.text):
-            self.buffer.reset(append_to_history=True)
-        else:
-            self.say("the disk is slow: press Enter again in a moment")
-
-    def _interrupt(self, event: KeyPressEvent) -> None:
-        """Ctrl-C: first the text, then one's own turn, then, twice, the window."""
-        running = self._session.view.running
-        if self.buffer.text:
-            self.buffer.append_to_history()
-            self.buffer.reset()
-        elif running is not None and self._asked_by_me(running.id):
-            self._hands.stop_turn()
-        elif running is not None and not self._hint_is_shown():
-            self.say("not your turn: /cancel stops it, Ctrl-C again leaves")
-        elif self._hint_is_shown():
-            self.leave()
-        else:
-            self.say("Ctrl-C again leaves")
-
-    def _hint_is_shown(self) -> bool:
-        return "again leaves" in self._hint and self._now() < self._hint_until_s
-
-    def _asked_by_me(self, turn: str) -> bool:
-        view = self._session.view
-        claim = view.turns[turn].claim
-        asked = [view.message(prompt) for prompt in claim.prompts] if claim else []
-        return any(m is not None and m.author == self._session.me.id for m in asked)
-
-    def _end(self, event: KeyPressEvent) -> None:
-        if self.buffer.text:
-            self.buffer.delete()
-        else:
-            self.leave()
+def _lines(rows: list[tuple[str, str]]) -> StyleAndTextTuples:
+    return [
+        (style, row if at == len(rows) - 1 else f"{row}\n")
+        for at, (style, row) in enumerate(rows)
+    ]
 
 
 def _rows(text: Callable[[], StyleAndTextTuples]) -> ConditionalContainer:
@@ -252,12 +242,3 @@ def _rows(text: Callable[[], StyleAndTextTuples]) -> ConditionalContainer:
     control = FormattedTextControl(text)
     window = Window(control, dont_extend_height=True, wrap_lines=False)
     return ConditionalContainer(window, Condition(lambda: bool(text())))
-
-
-def _newline(event: KeyPressEvent) -> None:
-    event.current_buffer.newline(copy_margin=False)
-
-
-def _paste(event: KeyPressEvent) -> None:
-    """Insert pasted text; it is never sent by its line ends."""
-    event.current_buffer.insert_text(clean_text(event.data))

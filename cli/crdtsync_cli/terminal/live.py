@@ -80,6 +80,13 @@ class LiveApplication(Application[None]):
             self.frames.write_raw(ansi.replace("\n", "\r\n"))
             self._redraw()
 
+    def repaint(self) -> None:
+        """Paint the application anew, where something foreign has written over it."""
+        with self.frames.frame():
+            self._erase_after_resize()
+            self._erase()
+            self._redraw()
+
     def _erase(self) -> None:
         """Erase the last frame row by row.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from crdtsync.clock import Clock
 from crdtsync.sanitize import clean_line, clean_text
 from crdtsync_cli.scene import SessionScene
-from crdtsync_cli.words import answer_hint, excerpt
+from crdtsync_cli.words import excerpt
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
@@ -29,7 +29,7 @@ Row = tuple[str, str]
 def live_rows(
     session: Session, tail: str, columns: int, rows: int, now: datetime
 ) -> list[Row]:
-    """The rows above the input: the answer's end, tools, questions, people, queue."""
+    """The rows above the input: the answer's end, tools, people, queue."""
     if columns < COLUMNS_MIN or rows < ROWS_MIN:
         return []
     height = max(3, min(TAIL_ROWS_MAX, rows // 3))
@@ -40,13 +40,6 @@ def live_rows(
         tools = [t for t in view.tools_of(view.running.id) if t.open]
         names = [clean_line(t.title or t.kind) for t in tools] or ["working"]
         found += [("class:tool", f"{glyph} {name}") for name in names[:LISTED_MAX]]
-    found += [
-        (
-            "class:question",
-            f"!! permission {a.number}: {clean_line(a.title)}  {answer_hint(a)}",
-        )
-        for a in view.open_approvals()
-    ]
     found += [("class:dim", row) for row in (*_typing(session), *_queue(session))]
     return [(style, _cut(row, columns - 1)) for style, row in found]
 

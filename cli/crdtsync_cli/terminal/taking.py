@@ -113,4 +113,4 @@ class Typist:
         shown = self._painter.error(str(error), error.hint, width)
         self.desk.application.print_above(shown)
         if isinstance(task, Typed) and not isinstance(error, OperationFailed):
-            self.desk.give_back(task.line)
+            self.desk.line.give_back(task.line)

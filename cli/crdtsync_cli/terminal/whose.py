@@ -1,0 +1,49 @@
+"""Whose the running turn and the waiting prompts are; pure reading of a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crdtsync.entities import Message
+from crdtsync_cli.scene import SessionScene
+
+if TYPE_CHECKING:
+    from crdtsync.session import Session
+    from crdtsync.turns.claim import TurnRecord
+
+__all__ = ["others_turn", "own_turn", "own_waiting"]
+
+
+def own_turn(session: Session) -> str:
+    """The running turn, if it answers a prompt of one's own; else ""."""
+    running = session.view.running
+    if running is None:
+        return ""
+    mine = any(message.author == session.me.id for message in _asked(session, running))
+    return running.id if mine else ""
+
+
+def others_turn(session: Session) -> str:
+    """Who asked for the running turn, if it is not one's own; "" if none runs."""
+    running = session.view.running
+    if running is None or own_turn(session):
+        return ""
+    authors = [message.author for message in _asked(session, running)]
+    scene = SessionScene(session)
+    return scene.name_of(authors[0]) if authors else "somebody"
+
+
+def own_waiting(session: Session) -> Message | None:
+    """The last of one's own prompts that wait."""
+    view = session.view
+    for waiting in reversed(view.pending):
+        message = view.message(waiting.prompt)
+        if message is not None and message.author == session.me.id:
+            return message
+    return None
+
+
+def _asked(session: Session, turn: TurnRecord) -> list[Message]:
+    claim = turn.claim
+    found = [session.view.message(p) for p in claim.prompts] if claim else []
+    return [message for message in found if message is not None]
