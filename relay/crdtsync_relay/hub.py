@@ -260,15 +260,15 @@ class Hub:
             return False
         return now - since_s >= self.limits.idle_room_s
 
-    async def drain(self) -> None:
+    async def drain(self, most_s: float = DRAIN_S) -> None:
         """Send everybody away, and return when all is on disk (R-7)."""
         self.draining = True
-        with anyio.move_on_after(DRAIN_S) as scope:
+        with anyio.move_on_after(most_s) as scope:
             async with anyio.create_task_group() as group:
                 for running in list(self._rooms.values()):
                     group.start_soon(self._drain_room, running)
         if scope.cancelled_caught:
-            _logger.warning("not every connection was closed in %g s", DRAIN_S)
+            _logger.warning("not every connection was closed in %g s", most_s)
 
     async def _drain_room(self, running: Running) -> None:
         await running.until_settled()

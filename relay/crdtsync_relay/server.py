@@ -22,6 +22,7 @@ from hypercorn.typing import Framework
 
 from crdtsync.clock import Clock, SystemClock
 from crdtsync.errors import ConnectionFailed
+from crdtsync.links.addresses import SessionLink, host_port
 from crdtsync.log.sqlite import open_sqlite_log
 from crdtsync_relay.access import open_access
 from crdtsync_relay.app import Relay
@@ -32,7 +33,7 @@ from crdtsync_relay.owner import owner_token
 from crdtsync_relay.settings import Settings
 from crdtsync_relay.sharing import Sharing
 
-__all__ = ["Listening", "run_relay", "serve"]
+__all__ = ["Listening", "bind", "run_relay", "serve"]
 
 LOG_FILE: Final = "relay.db"
 """The one file with all sessions and tokens, in the data folder."""
@@ -42,6 +43,9 @@ BACKLOG: Final = 1024
 
 USER_TIMEOUT_MS: Final = 20_000
 """What was sent and not taken for so long ends the connection, where the system can."""
+
+GRACE_S: Final = 2.0
+"""How long the server may take to close what the rooms have let go of."""
 
 QUEUED_FRAMES_MAX: Final = 32
 """Frames read ahead of a room, per connection."""
@@ -54,14 +58,19 @@ class Listening:
     """A relay that takes connections.
 
     Attributes:
-        url: How people reach it.
+        place: How people reach it.
         owner_token: The owner's token if it was made just now, else empty.
         asks_for_tokens: Whether everybody needs one.
     """
 
-    url: str
+    place: SessionLink
     owner_token: str
     asks_for_tokens: bool
+
+    @property
+    def url(self) -> str:
+        """How people reach it, in short."""
+        return self.place.bases[0]
 
 
 def serve(settings: Settings, tell: Callable[[Listening], None]) -> None:
@@ -92,6 +101,7 @@ async def run_relay(
     stop: anyio.Event,
     *,
     clock: Clock | None = None,
+    listener: socket.socket | None = None,
 ) -> None:
     """Run a relay on asyncio until `stop` is set, then drain it.
 
@@ -100,6 +110,7 @@ async def run_relay(
         tell: Called once it takes connections.
         stop: Set to end it.
         clock: Another one than the machine's.
+        listener: Bound already; it is closed here.
 
     Raises:
         DataError: The log cannot be opened.
@@ -107,7 +118,9 @@ async def run_relay(
     """
     clock = clock or SystemClock()
     path = settings.data / LOG_FILE
+    listener = listener or bind(settings.host, settings.port)
     async with AsyncExitStack() as stack:
+        stack.enter_context(listener)
         log = await stack.enter_async_context(
             open_sqlite_log(path, clock=clock, ttl_s=settings.limits.lease_ttl_s)
         )
@@ -118,21 +131,20 @@ async def run_relay(
         )
         asks = settings.asks_for_tokens
         made = await owner_token(settings.data, access) if asks else ""
-        listener = stack.enter_context(_listen(settings.host, settings.port))
-        url = settings.public_url(listener.getsockname()[1])
+        place = settings.place(listener.getsockname()[1])
         door = Door(access, asks=asks)
-        relay = Relay(hub, door, Sharing(door, clock, url))
+        relay = Relay(hub, door, Sharing(door, clock, place))
         stopped = anyio.Event()
 
         async def drain() -> None:
             await stop.wait()
-            await hub.drain()
+            await hub.drain(settings.drain_s)
             stopped.set()
 
         group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(relay.keep_watch)
         group.start_soon(drain)
-        tell(Listening(url, made, asks))
+        tell(Listening(place, made, asks))
         app = cast(Framework, relay.app)
         config = _config(settings, listener)
         # In a task of its own: the server cancels the task that runs it.
@@ -149,15 +161,26 @@ async def _wait_for_signal(stop: anyio.Event) -> None:
             stop.set()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Bind the socket, so that the port is known and taken before anything runs."""
+def bind(host: str, port: int) -> socket.socket:
+    """Bind the socket, so that the port is known and taken before anything runs.
+
+    Args:
+        host: `::` means all addresses, of both versions where the system can.
+        port: 0 for any free one.
+
+    Raises:
+        ConnectionFailed: The address cannot be listened on.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    both = host == "::" and socket.has_dualstack_ipv6()
     try:
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server(
+            (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both
+        )
     except OSError as error:
         raise ConnectionFailed(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint="Another program may have the port; choose one with --bind.",
+            f"cannot listen on {host_port(host, port)}: {error.strerror}",
+            hint="Another program may have the port; choose another one.",
         ) from error
     # Accepted connections inherit it: a peer that takes nothing frees its memory.
     if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -179,7 +202,7 @@ def _config(settings: Settings, listener: socket.socket) -> Config:
     config.backlog = BACKLOG
     config.max_app_queue_size = QUEUED_FRAMES_MAX
     config.websocket_max_message_size = settings.limits.frame_bytes_max + 1024
-    config.graceful_timeout = 2.0
+    config.graceful_timeout = min(GRACE_S, settings.drain_s)
     config.alpn_protocols = ["http/1.1"]
     return config
 

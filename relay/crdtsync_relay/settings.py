@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from crdtsync.errors import UsageError
-from crdtsync.links.addresses import host_port, is_loopback, split_host_port
-from crdtsync_relay.limits import Limits
+from crdtsync.links.addresses import (
+    SessionLink,
+    host_port,
+    is_loopback,
+    split_host_port,
+)
+from crdtsync_relay.limits import DRAIN_S, Limits
 
 __all__ = ["VARIABLES", "Settings", "is_loopback", "resolve"]
 
@@ -42,6 +47,9 @@ class Settings:
             this relay.
         tokens: Ask everybody for a token, also on loopback.
         url: How people reach the relay, for links; empty for what it listens on.
+        hosts: All addresses under which it is reached, for links; empty for `host`.
+        pin: The certificate's fingerprint, for links, if no authority vouches for it.
+        drain_s: Longest wait for the last commits and farewells.
         limits: Bounds.
 
     Raises:
@@ -56,6 +64,9 @@ class Settings:
     insecure_http: bool = False
     tokens: bool = False
     url: str = ""
+    hosts: tuple[str, ...] = ()
+    pin: str = ""
+    drain_s: float = DRAIN_S
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -83,12 +94,13 @@ class Settings:
         # Behind a proxy, strangers come from loopback.
         return self.tokens or self.insecure_http or not is_loopback(self.host)
 
-    def public_url(self, port: int) -> str:
+    def place(self, port: int) -> SessionLink:
         """How people reach the relay that listens on a port."""
         if self.url:
-            return self.url.rstrip("/")
+            return SessionLink((self.url.rstrip("/"),))
         scheme = "https" if self.has_tls else "http"
-        return f"{scheme}://{host_port(self.host, port)}"
+        places = (host_port(host, port) for host in self.hosts or (self.host,))
+        return SessionLink(tuple(f"{scheme}://{at}" for at in places), pin=self.pin)
 
 
 def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final, TypeAlias
 
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 from crdtsync.clock import Clock
 from crdtsync.errors import AccessDenied, CrdtSyncError, ProtocolError, UsageError
 from crdtsync.identity import ID, check_person_name
+from crdtsync.links.addresses import SessionLink
 from crdtsync.schema import JsonObject
 from crdtsync.sync.bodies import json_from_text
 from crdtsync_relay.door import Door, bearer_token
@@ -63,13 +64,13 @@ class Sharing:
     Args:
         door: Knows the tokens.
         clock: Counts tries.
-        url: How people reach the relay, for links.
+        place: How people reach the relay, for links.
     """
 
-    def __init__(self, door: Door, clock: Clock, url: str) -> None:
+    def __init__(self, door: Door, clock: Clock, place: SessionLink) -> None:
         self._door = door
         self._clock = clock
-        self._url = url
+        self._place = place
         self._invites = Invites(door.access)
         self._tries = Tries()
 
@@ -118,8 +119,8 @@ class Sharing:
             uses=_number(body, "uses", 1),
             life_s=_number(body, "life_s", int(CODE_LIFE_S)),
         )
-        link = f"{self._url}/s/{session}#{made.secret}"
-        shown = {"link": link, "code": made.code, **asdict(made.invite)}
+        link = replace(self._place, session=session, secret=made.secret)
+        shown = {"link": link.text, "code": made.code, **asdict(made.invite)}
         return JSONResponse(shown, 201)
 
     async def _list_invites(self, request: Request) -> Response:
