@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from crdtsync.catalog import Catalog
 from crdtsync.clock import SystemClock
-from crdtsync.document import Document
-from crdtsync.events import Happening, Reset, SessionEvent
-from crdtsync.log import Stored
+from crdtsync.events import SessionEvent
 from crdtsync.log.sqlite import open_sqlite_log
-from crdtsync.view import SessionView
-from crdtsync.view.fold import Folder
+from crdtsync.session.past import past_happenings
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
@@ -29,29 +25,8 @@ async def past_events(session: Session, since: int, upto: int) -> list[SessionEv
     path = Catalog(session.place.data).path(session.id)
     async with open_sqlite_log(path, clock=SystemClock(), read_only=True) as log:
         stored = await log.load(session.id)
-    return list(_derive(session, stored, since, upto))
-
-
-def _derive(
-    session: Session, stored: Stored, since: int, upto: int
-) -> Iterator[SessionEvent]:
-    start = max(since, stored.snapshot_seq)
-    known = stored.updates[: start - stored.snapshot_seq]
-    later = stored.updates[start - stored.snapshot_seq : upto - stored.snapshot_seq]
-    document = Document.load([u for u in (stored.snapshot, *known) if u])
-    view = SessionView(document)
-    if since < stored.snapshot_seq:
-        reset = Happening(Reset("compacted", view.message_count))
-        yield from _events(session, start, [reset])
-    folder = Folder(document, view)
-    for seq, update in enumerate(later, start + 1):
-        yield from _events(session, seq, folder.fold(document.apply([update])))
-
-
-def _events(
-    session: Session, seq: int, happenings: Sequence[Happening]
-) -> Iterator[SessionEvent]:
-    now = SystemClock().now()
-    for happening in happenings:
-        actor = session.actor(happening.actor)
-        yield SessionEvent(seq, now, session.id, actor, happening.body)
+    return [
+        session.event_of(happening, seq)
+        for seq, happenings in past_happenings(stored, since, upto)
+        for happening in happenings
+    ]

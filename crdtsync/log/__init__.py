@@ -18,6 +18,7 @@ __all__ = [
     "LeaseRefused",
     "Log",
     "Row",
+    "Rows",
     "Stored",
 ]
 
@@ -99,18 +100,14 @@ class ClientId:
     reused: bool
 
 
-class Log(Protocol):
-    """Durable updates and leases of any number of documents.
+class Rows(Protocol):
+    """Durable updates of documents: all that a replica needs of a log.
 
     Every method raises `LogUnwritable` when the disk is full or read-only,
     `LogDamaged` when what is stored cannot be read, and `SessionNotFound` for a
     document that was never created; then nothing has changed. Cancelling a call may
     leave its effect done or not done, never half done.
     """
-
-    async def create(self, doc: str) -> bool:
-        """Make an empty document; False if it is there already."""
-        ...
 
     async def load(self, doc: str) -> Stored:
         """Read the snapshot and every update after it, consistently."""
@@ -143,6 +140,17 @@ class Log(Protocol):
             holding: Given by a holder: the lease row is checked in the same SQL
                 transaction, and `LeaseRefused` is raised if it is not theirs.
         """
+        ...
+
+
+class Log(Rows, Protocol):
+    """Durable updates and leases of any number of documents.
+
+    What the methods of `Rows` raise, these raise as well.
+    """
+
+    async def create(self, doc: str) -> bool:
+        """Make an empty document; False if it is there already."""
         ...
 
     async def compact(self, doc: str) -> bool:

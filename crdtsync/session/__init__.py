@@ -6,8 +6,9 @@ and following are the replica's, and running turns is the host's.
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -29,12 +30,12 @@ from crdtsync.events import (
     SessionOpened,
 )
 from crdtsync.identity import check_person_name, owner_of
-from crdtsync.log import Log
+from crdtsync.log import Log, Rows
 from crdtsync.palette import free_slot
 from crdtsync.presence import Person, PresenceState
 from crdtsync.schema import JsonObject
 from crdtsync.session.asked import answer_to, open_question
-from crdtsync.session.broadcast import Broadcast
+from crdtsync.session.broadcast import Broadcast, Reader
 from crdtsync.session.company import Company
 from crdtsync.session.place import Place, stamp
 from crdtsync.session.prompts import Prompts
@@ -82,7 +83,14 @@ class Session:
     """
 
     def __init__(
-        self, place: Place, document: Document, log: Log, bell: Bell, *, head: int
+        self,
+        place: Place,
+        document: Document,
+        log: Log,
+        bell: Bell,
+        *,
+        head: int,
+        rows: Rows | None = None,
     ) -> None:
         self.place = place
         self.log = log
@@ -90,7 +98,7 @@ class Session:
         self.links: list[Link] = []
         self.prompts = Prompts(self)
         self.replica = Replica(
-            place.id, document, log, bell, head=head, tell=self._tell
+            place.id, document, rows or log, bell, head=head, tell=self._tell
         )
         self.company = Company(bell, place.clock, self._presence(), self._tell_now)
         self._broadcast = Broadcast(self._reset)
@@ -163,7 +171,7 @@ class Session:
         return Actor(who, who, "person")
 
     @contextmanager
-    def events(self) -> Iterator[AsyncIterator[SessionEvent]]:
+    def events(self) -> Iterator[Reader]:
         """Read events from now on; the first is `session.opened`.
 
         A reader that falls 20,000 events behind gets one `reset` instead of them.
@@ -176,15 +184,30 @@ class Session:
             read_only=bool(self.read_only),
             window=self.place.window,
         )
-        first = self._event(Happening(opened, self.me.id), self.head)
+        first = self.event_of(Happening(opened, self.me.id), self.head)
         with self._broadcast.reader([first]) as reader:
             yield reader
+
+    def acting_as(self, me: Participant, *, read_only: str = "") -> Session:
+        """This session under another name, for shells that serve many people.
+
+        It shares everything but whom it writes as. Wait on the original.
+
+        Args:
+            me: Writes; introduced with the first message.
+            read_only: Why this one may not write; "" if it may.
+        """
+        acting = copy.copy(self)
+        reason = self.place.read_only or read_only
+        acting.place = replace(self.place, me=me, read_only=reason)
+        acting.prompts = Prompts(acting)
+        return acting
 
     def close(self, reason: str) -> None:
         """Tell every reader that this was all; for the shell that opened it."""
         closed = Happening(SessionClosed(reason), self.me.id)
         self._closed = True
-        self._broadcast.close(self._event(closed, self.head))
+        self._broadcast.close(self.event_of(closed, self.head))
         self._changed.set()
 
     def notify(self, body: Body) -> None:
@@ -193,20 +216,21 @@ class Session:
 
     def _tell(self, happenings: list[Happening], seq: int) -> None:
         if happenings:
-            self._broadcast.publish([self._event(h, seq) for h in happenings])
+            self._broadcast.publish([self.event_of(h, seq) for h in happenings])
         self._changed.set()
         self._changed = anyio.Event()
 
     def _tell_now(self, happenings: list[Happening]) -> None:
         self._tell(happenings, self.head)
 
-    def _event(self, happening: Happening, seq: int) -> SessionEvent:
+    def event_of(self, happening: Happening, seq: int) -> SessionEvent:
+        """Put a happening into the envelope in which clients receive it."""
         now, actor = self.place.clock.now(), self.actor(happening.actor)
         return SessionEvent(seq, now, self.id, actor, happening.body)
 
     def _reset(self) -> SessionEvent:
         reset = Happening(Reset("slow", self.view.message_count))
-        return self._event(reset, self.head)
+        return self.event_of(reset, self.head)
 
     def _presence(self) -> PresenceState | None:
         place = self.place

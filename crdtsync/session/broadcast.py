@@ -20,7 +20,7 @@ class Broadcast:
     """
 
     def __init__(self, reset: Callable[[], SessionEvent]) -> None:
-        self._readers: set[_Reader] = set()
+        self._readers: set[Reader] = set()
         self._reset = reset
         self._closed = False
 
@@ -43,9 +43,9 @@ class Broadcast:
             reader.arrived.set()
 
     @contextmanager
-    def reader(self, first: Sequence[SessionEvent]) -> Iterator[_Reader]:
+    def reader(self, first: Sequence[SessionEvent]) -> Iterator[Reader]:
         """Read from now on; `first` comes before everything else."""
-        reader = _Reader(first)
+        reader = Reader(first)
         reader.closed = self._closed
         self._readers.add(reader)
         try:
@@ -54,19 +54,34 @@ class Broadcast:
             self._readers.discard(reader)
 
 
-class _Reader(AsyncIterator[SessionEvent]):
+class Reader(AsyncIterator[SessionEvent]):
+    """One reader of the stream; get one from `Broadcast.reader`."""
+
     def __init__(self, first: Sequence[SessionEvent]) -> None:
         self.waiting = deque(first)
         self.arrived = anyio.Event()
         self.closed = False
 
-    def __aiter__(self) -> _Reader:
+    def __aiter__(self) -> Reader:
         return self
 
     async def __anext__(self) -> SessionEvent:
-        while not self.waiting:
-            if self.closed:
-                raise StopAsyncIteration
+        await self._fill()
+        if not self.waiting:
+            raise StopAsyncIteration
+        return self.waiting.popleft()
+
+    async def batch(self) -> list[SessionEvent]:
+        """Wait for events and take all that wait; none at the end.
+
+        With the last one its reader knows everything up to that event's `seq`.
+        """
+        await self._fill()
+        batch = list(self.waiting)
+        self.waiting.clear()
+        return batch
+
+    async def _fill(self) -> None:
+        while not self.waiting and not self.closed:
             self.arrived = anyio.Event()
             await self.arrived.wait()
-        return self.waiting.popleft()

@@ -24,7 +24,7 @@ from crdtsync.limits import (
     ROWS_ONE_BY_ONE_MAX,
     UNSAVED_UPDATES_MAX,
 )
-from crdtsync.log import Appended, Holding, LeaseRefused, Log, Row
+from crdtsync.log import Appended, Holding, LeaseRefused, Row, Rows
 from crdtsync.view import SessionView
 from crdtsync.view.fold import Folder
 
@@ -91,7 +91,7 @@ class Replica:
         self,
         doc: str,
         document: Document,
-        log: Log,
+        log: Rows,
         bell: Bell,
         *,
         head: int,
@@ -232,8 +232,9 @@ class Replica:
         self._apply_rows(appended.missed)
         self.head = max(self.head, appended.last)
         for ticket, seq in zip(batch, count(appended.first), strict=False):
-            ticket.seq, ticket.error = seq, None
-            self._tell(ticket.happenings, seq)
+            # Where others append as well, one row may hold several updates.
+            ticket.seq, ticket.error = min(seq, appended.last), None
+            self._tell(ticket.happenings, ticket.seq)
             ticket.settled.set()
 
     def _refuse(self, batch: list[Ticket]) -> None:
