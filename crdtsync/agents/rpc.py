@@ -179,7 +179,8 @@ def _explain(error: RequestError) -> str:
     text = str(error)
     data: object = error.data
     if isinstance(data, dict):
-        data = next((data[key] for key in ("details", "message") if key in data), data)
+        # Whatever else there is, such as ways to log in, is for programs.
+        data = next((data[key] for key in ("details", "message") if key in data), "")
     if data:
         text = f"{text}: {data}"
     return clip_text(text, ERROR_CHARS_MAX)

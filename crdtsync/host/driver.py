@@ -240,4 +240,5 @@ class Driver:
 
 
 def _with_hint(error: CrdtSyncError) -> str:
-    return f"{error}. {error.hint}" if error.hint else str(error)
+    told = str(error).rstrip(".")
+    return f"{told}. {error.hint}" if error.hint else str(error)

@@ -344,3 +344,12 @@ def test_bash_completes_with_the_printed_script(cli: Cli, tmp_path: Path) -> Non
         env={**os.environ, "PATH": path},
     )
     assert done.stdout == "fix-parser\n"
+
+
+def test_prompts_that_wait_together_become_one_turn_if_wanted(cli: Cli) -> None:
+    lines = b"".join(b"read a.txt %d\n" % number for number in range(6))
+    done = cli("open", "s", "--agent", "demo", "--collect", "--json", stdin=lines)
+    events = [json.loads(line) for line in done.lines]
+    taken = [e["data"]["prompts"] for e in events if e["type"] == "turn.started"]
+    assert sum(map(len, taken)) == 6
+    assert len(taken) < 6
