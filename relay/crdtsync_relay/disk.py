@@ -57,13 +57,18 @@ class Disk:
         room: Its name.
         shared: Of the relay.
         session: Whether the room holds a session.
+
+    Attributes:
+        head: The last sequence number of the room that is known.
+        grown: Set, and replaced, when `head` may have changed.
     """
 
     def __init__(self, room: str, shared: Shared, *, session: bool) -> None:
         self.session = session
+        self.head = 0
+        self.grown = anyio.Event()
         self._room = room
         self._shared = shared
-        self._head = 0
         self._made = False
         self._rows = 0
 
@@ -82,7 +87,8 @@ class Disk:
             stored = await self._shared.log.load(self._room)
         except SessionNotFound:
             return UntypedDocument(self.roots, session=self.session)
-        self._head, self._made = stored.head, True
+        self._made = True
+        self._advance(stored.head)
         updates = [update for update in (stored.snapshot, *stored.updates) if update]
         load = partial(UntypedDocument.load, updates, self.roots, session=self.session)
         if sum(map(len, updates)) < LOAD_INLINE_BYTES_MAX:
@@ -119,12 +125,17 @@ class Disk:
         await self.make()
         log, tally = self._shared.log, self._shared.tally
         appended = await log.append(
-            self._room, updates, origin=ORIGIN, after=self._head
+            self._room, updates, origin=ORIGIN, after=self.head
         )
-        self._head = max(self._head, appended.last)
+        self._advance(appended.last)
         self._rows += len(updates)
         tally.commits += 1
         tally.updates_logged += len(updates)
+
+    def _advance(self, head: int) -> None:
+        self.head = max(self.head, head)
+        self.grown.set()
+        self.grown = anyio.Event()
 
     @property
     def wants_compaction(self) -> bool:

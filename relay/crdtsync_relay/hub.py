@@ -87,6 +87,12 @@ class Attendance:
         """Have it told who is here, after presence was dropped."""
         self._running.show_again(self.peer)
 
+    async def until_beyond(self, seq: int) -> None:
+        """Wait until the room's log holds more than up to a sequence number."""
+        disk = self._running.disk
+        while disk.head <= seq:
+            await disk.grown.wait()
+
 
 @asynccontextmanager
 async def open_hub(
