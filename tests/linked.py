@@ -69,6 +69,7 @@ class Relay:
     role: str = "editor"
     features: frozenset[str] = FEATURES
     frame_bytes: int = FRAME_BYTES_MAX
+    arb: str = ""
     subprotocol: str = "crdtsync.v1"
     refuses: TransportClosed | None = None
     nack: NackCode | None = None
@@ -120,6 +121,7 @@ class Relay:
             participant="",
             limits=Limits(frame_bytes=self.frame_bytes),
             features=self.features,
+            relay=self.arb,
         )
         conduct = Conduct(
             hello,

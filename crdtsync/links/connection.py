@@ -11,11 +11,17 @@ from typing import Final
 
 import anyio
 
-from crdtsync.errors import CrdtSyncError, ProtocolError, UpdateRefused
+from crdtsync.errors import (
+    ConnectionFailed,
+    CrdtSyncError,
+    ProtocolError,
+    UpdateRefused,
+)
 from crdtsync.links.bounded import ByteQueue
 from crdtsync.links.bridge import Bridge
 from crdtsync.links.ending import Ending, Stop, ending_of, ending_of_error
 from crdtsync.links.intake import Intake
+from crdtsync.links.questions import Question
 from crdtsync.links.reactions import Reactions
 from crdtsync.links.status import LinkStatus
 from crdtsync.links.transport import Transport, TransportClosed
@@ -23,7 +29,7 @@ from crdtsync.session import Session
 from crdtsync.sync.arrivals import Arrival, Came
 from crdtsync.sync.closing import CloseCode
 from crdtsync.sync.conduct import Conduct, window_hello
-from crdtsync.sync.leasing import LeaseAnswer, LeaseRequest, request_to_json
+from crdtsync.sync.leasing import LeaseRequest, request_to_json
 from crdtsync.sync.protocol import FrameTooLarge, Peer, Stage
 from crdtsync.sync.wire import SUBPROTOCOL
 
@@ -96,7 +102,14 @@ class Connection:
     @property
     def live(self) -> bool:
         """Whether both ends have told each other everything."""
-        return self._peer.stage is Stage.LIVE
+        over = self._reactions.questions.over
+        return self._peer.stage is Stage.LIVE and not over
+
+    @property
+    def relay(self) -> str:
+        """The id of the relay at the other end; "" if unknown, or if it is none."""
+        hello = self._peer.hello
+        return hello.relay if hello is not None and hello.end == "relay" else ""
 
     @property
     def live_s(self) -> float:
@@ -106,21 +119,28 @@ class Connection:
 
     @property
     def freed(self) -> anyio.Event:
-        """Set when the relay next says that the lease is free."""
+        """Set when the relay next says that the lease is free, and at the end."""
         return self._reactions.questions.freed
 
-    async def ask_lease(self, request: LeaseRequest) -> LeaseAnswer:
-        """Ask the relay's arbiter, behind everything that was passed on before.
+    async def pose(self, request: LeaseRequest, *, after: int) -> Question:
+        """Send a question to the relay's arbiter.
 
-        The answer comes after every update that the relay sent before it was applied.
+        Its answer comes after every update that the relay sent before was applied.
+
+        Args:
+            request: Its id is not in use.
+            after: Every row of the log up to this one is passed on first.
 
         Raises:
-            ValueError: The connection is not live, or the id is in use.
-            ConnectionFailed: It ended before the answer came.
+            ConnectionFailed: The connection is not live, or ended meanwhile.
         """
+        await self._reactions.feed.passed(after)
+        if not self.live:
+            raise ConnectionFailed("the connection has ended")
+        question = self._reactions.questions.pose(request.id)
         self._peer.send_lease(request_to_json(request), self._now())
         self._drain()
-        return await self._reactions.questions.wait(request.id)
+        return question
 
     async def run(self) -> Ending:
         """Talk until the connection ends."""
@@ -141,6 +161,7 @@ class Connection:
                     tasks.start_soon(self._guard, task)
         finally:
             self._reactions.questions.fail()
+            self._reactions.feed.end()
             with anyio.move_on_after(LAST_WORDS_S, shield=True):
                 await self._say_goodbye()
         return self._ending or Ending(CloseCode.NORMAL, "closed")

@@ -41,6 +41,8 @@ class Feed:
         self._told = 0
         self._vector = b""
         self._answered = anyio.Event()
+        self._passed: anyio.Event | None = None
+        self._over = False
 
     def answered(self, head: int) -> None:
         """Note that an answer to the other end held everything up to `head`."""
@@ -48,6 +50,23 @@ class Feed:
         self._told = max(self._told, head)
         self._vector = self._session.replica.document.state_vector()
         self._answered.set()
+        self._progress()
+
+    async def passed(self, seq: int) -> None:
+        """Wait until every row up to `seq` was passed on, or the connection is over."""
+        while self._told < seq and not self._over:
+            self._passed = self._passed or anyio.Event()
+            await self._passed.wait()
+
+    def end(self) -> None:
+        """Note that nothing more is passed on."""
+        self._over = True
+        self._progress()
+
+    def _progress(self) -> None:
+        if self._passed is not None:
+            self._passed.set()
+            self._passed = None
 
     async def ready(self) -> None:
         """Wait until the other end has asked for the first time."""
@@ -75,6 +94,7 @@ class Feed:
         self._told = row.seq
         if row.seq == self._session.head:
             self._vector = self._session.replica.document.state_vector()
+        self._progress()
 
     def _note_sent(self, number: int, seq: int) -> None:
         self._status.sent(number, seq)

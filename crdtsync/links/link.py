@@ -20,6 +20,7 @@ from crdtsync.links.bridge import Bridge
 from crdtsync.links.connection import Connection
 from crdtsync.links.ending import Ending, ending_of
 from crdtsync.links.intake import Intake, open_intake
+from crdtsync.links.questions import Question
 from crdtsync.links.status import LinkState, LinkStatus
 from crdtsync.links.transport import Transport, TransportClosed
 from crdtsync.session import Session
@@ -102,14 +103,30 @@ class Link:
         if self._connection is not None:
             await self._connection.freed.wait()
 
+    @property
+    def relay(self) -> str:
+        """The id of the relay at its other end; "" if unknown, or if it is none."""
+        return self._connection.relay if self._connection is not None else ""
+
     async def ask_lease(self, request: LeaseRequest) -> LeaseAnswer:
+        """Ask the relay's arbiter and wait for the answer, as `pose_lease`.
+
+        Raises:
+            ConnectionFailed: The link is not live, or ended before the answer.
+        """
+        question = await self.pose_lease(request)
+        return await question.answer()
+
+    async def pose_lease(self, request: LeaseRequest, *, after: int = 0) -> Question:
         """Ask the relay's arbiter; its answer comes in order with its updates (X4).
 
         Args:
             request: Its id is replaced by one of the link's own.
+            after: Every row of the log up to this one is sent before the question,
+                on the same connection.
 
         Raises:
-            ConnectionFailed: The link is not live, or ended before the answer.
+            ConnectionFailed: The link is not live.
         """
         if self._connection is None or not self._connection.live:
             raise ConnectionFailed(f"the link to {self.name} is not live")
@@ -121,8 +138,9 @@ class Link:
             request.attempt,
             request.epoch,
             request.turn,
+            request.first,
         )
-        return await self._connection.ask_lease(numbered)
+        return await self._connection.pose(numbered, after=after)
 
     async def keep_going(self) -> None:
         """Connect, talk, wait, and connect again; run it in a task of its own."""

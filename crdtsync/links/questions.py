@@ -2,59 +2,66 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import anyio
 
 from crdtsync.errors import ConnectionFailed
 from crdtsync.schema import JsonObject
 from crdtsync.sync.leasing import Freed, LeaseAnswer, answer_from_json
 
-__all__ = ["Questions"]
+__all__ = ["Question", "Questions"]
 
 
-@dataclass(slots=True)
-class _Question:
-    answer: LeaseAnswer | None = None
-    settled: anyio.Event = field(default_factory=anyio.Event)
+class Question:
+    """One that is on its way to the arbiter."""
+
+    def __init__(self) -> None:
+        self._answer: LeaseAnswer | None = None
+        self._settled = anyio.Event()
+
+    async def answer(self) -> LeaseAnswer:
+        """Wait for the answer.
+
+        Raises:
+            ConnectionFailed: The connection ended first; nobody knows what came of it.
+        """
+        await self._settled.wait()
+        if self._answer is None:
+            raise ConnectionFailed("the connection ended before the arbiter answered")
+        return self._answer
+
+    def settle(self, answer: LeaseAnswer | None) -> None:
+        """Take the answer, or that there will be none."""
+        self._answer = answer
+        self._settled.set()
 
 
 class Questions:
     """Who asked what; answers come in the order of the connection.
 
     Attributes:
-        freed: Set, and replaced, when the relay says that the lease is free.
+        freed: Set, and replaced, when the relay says that the lease is free; and when
+            the connection is over.
+        over: Whether the connection is.
     """
 
     def __init__(self) -> None:
         self.freed = anyio.Event()
-        self._open: dict[int, _Question] = {}
-        self._over = False
+        self.over = False
+        self._open: dict[int, Question] = {}
 
-    def next_id(self) -> int:
-        """An id that no open question has."""
-        return max(self._open, default=0) + 1
-
-    async def wait(self, id: int) -> LeaseAnswer:  # noqa: A002 - as in the message
-        """Wait for the answer to a question that was just sent.
+    def pose(self, id: int) -> Question:  # noqa: A002 - as in the message
+        """Note a question that is sent now; its answer may come at once.
 
         Raises:
-            ConnectionFailed: The connection ended first; nobody knows what came of it.
+            ConnectionFailed: The connection is over.
         """
-        question = _Question()
-        if self._over:
-            question.settled.set()
-        self._open[id] = question
-        try:
-            await question.settled.wait()
-        finally:
-            del self._open[id]
-        if question.answer is None:
-            raise ConnectionFailed("the connection ended before the arbiter answered")
-        return question.answer
+        if self.over:
+            raise ConnectionFailed("the connection has ended")
+        question = self._open[id] = Question()
+        return question
 
     def answered(self, body: JsonObject) -> None:
-        """Take an answer; one that nobody waits for any more is dropped.
+        """Take an answer; one to no question is dropped.
 
         Raises:
             ProtocolError: It is none.
@@ -63,12 +70,13 @@ class Questions:
         if isinstance(answer, Freed):
             self.freed.set()
             self.freed = anyio.Event()
-        elif (question := self._open.get(number)) is not None:
-            question.answer = answer
-            question.settled.set()
+        elif (question := self._open.pop(number, None)) is not None:
+            question.settle(answer)
 
     def fail(self) -> None:
         """End every wait: the connection is over."""
-        self._over = True
+        self.over = True
+        self.freed.set()
         for question in self._open.values():
-            question.settled.set()
+            question.settle(None)
+        self._open.clear()

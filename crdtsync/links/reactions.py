@@ -6,16 +6,18 @@ It moves no frames: `connection` reads and writes, and calls `react` in order.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import anyio
 
-from crdtsync.errors import UpdateRefused
+from crdtsync.errors import LogUnwritable, UpdateRefused
 from crdtsync.events import Notice
 from crdtsync.links.bridge import Bridge
 from crdtsync.links.ending import Ending, Stop
 from crdtsync.links.feed import Feed
 from crdtsync.links.intake import Intake
+from crdtsync.links.naming import name_for_owner
 from crdtsync.links.questions import Questions
 from crdtsync.links.status import LinkStatus
 from crdtsync.session import Session
@@ -163,10 +165,18 @@ class Reactions:
     def _live(self) -> None:
         self.live_at_s = self._now()
         self.shown.set()
+        self._name_relay()
         if self._is_viewer:
             self._status.to("read-only", "you can look at this session, not write")
         else:
             self._status.to("live")
+
+    def _name_relay(self) -> None:
+        hello = self._peer.hello
+        if hello is not None and not self._is_viewer:
+            # A disk that takes nothing now says so elsewhere, and this is tried again.
+            with suppress(LogUnwritable):
+                name_for_owner(self._session, self._status, hello.relay)
 
     @property
     def _is_viewer(self) -> bool:

@@ -26,12 +26,14 @@ class LinkStatus:
         name: What the link is called.
 
     Attributes:
+        name: What the link is called.
         state: As in `LinkState`.
         reason: Why it is offline, read-only or refused, in words; may be empty.
         safe_seq: Everything of the log up to here is at the other end; None until
             that is known for the first time.
         round_trip_s: The last one measured.
         mismatches: How often a check found the documents different.
+        first: Whether this window has named the relay as the session's first arbiter.
         changed: Set, and replaced, with every change of any of these.
     """
 
@@ -41,16 +43,17 @@ class LinkStatus:
         self.safe_seq: int | None = None
         self.round_trip_s: float | None = None
         self.mismatches = 0
+        self.first = False
         self.changed = anyio.Event()
         self._session = session
-        self._name = name
+        self.name = name
         self._waiting: deque[tuple[int, int]] = deque()
 
     def to(self, state: LinkState, reason: str = "") -> None:
         """Change the state."""
         if (state, reason) != (self.state, self.reason):
             self.state, self.reason = state, reason
-            self._session.notify(ConnectionChanged(self._name, state, reason))
+            self._session.notify(ConnectionChanged(self.name, state, reason))
             self._wake()
 
     @property

@@ -13,7 +13,16 @@ from crdtsync.turns.claim import Claim, Cut, TurnRecord
 from crdtsync.turns.queue import QueueEntry
 
 _META_KEYS = frozenset(
-    {"id", "title", "schema", "created_at", "created_by", "arbiter", "agent"}
+    {
+        "id",
+        "title",
+        "schema",
+        "created_at",
+        "created_by",
+        "arbiter",
+        "arbiter_at",
+        "agent",
+    }
 )
 
 
@@ -24,6 +33,7 @@ class SessionMeta:
     Attributes:
         agent: Name, version and resume id of the agent, as its runner wrote it.
         arbiter: Which relay is the arbiter (A8); "" for the local one.
+        arbiter_at: The address under which it was named.
         extra: Keys that this version does not know.
     """
 
@@ -33,6 +43,7 @@ class SessionMeta:
     created_at: str = ""
     created_by: str = ""
     arbiter: str = ""
+    arbiter_at: str = ""
     agent: Mapping[str, JsonValue] = field(default_factory=dict)
     extra: Mapping[str, JsonValue] = field(default_factory=dict)
 
@@ -59,6 +70,7 @@ def session_meta(data: JsonObject) -> SessionMeta:
         created_at=as_text(data.get("created_at")),
         created_by=as_text(data.get("created_by")),
         arbiter=as_text(data.get("arbiter")),
+        arbiter_at=as_text(data.get("arbiter_at")),
         agent=MappingProxyType(as_object(data.get("agent"))),
         extra={k: plain(v) for k, v in data.items() if k not in _META_KEYS},
     )

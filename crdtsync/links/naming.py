@@ -1,0 +1,57 @@
+"""Which relay grants the turns of a session: `meta.arbiter` (05: A8). It asks none.
+
+It is a fact of the document, so that all windows ask the same one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crdtsync.errors import OperationFailed
+from crdtsync.links.status import LinkStatus
+from crdtsync.session import Session
+
+if TYPE_CHECKING:
+    from crdtsync.links.link import Link
+
+__all__ = ["name_arbiter", "name_for_owner"]
+
+
+async def name_arbiter(session: Session, link: Link | None) -> None:
+    """Let the relay of a live link grant the turns from now on; None: each machine.
+
+    A turn that runs under the old one is not stopped. Name another relay while none
+    runs, or two may run at once for a while, which is shown then.
+
+    Raises:
+        OperationFailed: The link is not live, or at its end is no relay.
+        DataError: The session is read-only here.
+    """
+    session.check_writable()
+    relay = link.relay if link is not None else ""
+    if link is not None and (not relay or link.state != "live"):
+        raise OperationFailed(
+            f"{link.name} cannot grant turns now: the link is {link.state}",
+            hint="Name a relay once its link is live.",
+        )
+    with session.replica.edit() as (edit, ticket):
+        session.introduce(edit, session.me)
+        edit.set_meta({"arbiter": relay, "arbiter_at": link.name if link else ""})
+    await ticket.wait()
+
+
+def name_for_owner(session: Session, status: LinkStatus, relay: str) -> None:
+    """Name a relay that became live, if the owner would: in the owner's window only.
+
+    The first one is named. So is the one that came in the place of the named one,
+    under the same address: a relay that was emptied or restored is another one.
+    """
+    meta = session.view.meta
+    if not relay or meta.created_by != session.me.id:
+        return
+    replaces = meta.arbiter_at == status.name and meta.arbiter != relay
+    if meta.arbiter and not replaces:
+        return
+    status.first = not meta.arbiter
+    with session.replica.edit() as (edit, _):
+        edit.set_meta({"arbiter": relay, "arbiter_at": status.name})
