@@ -6,7 +6,7 @@ opens no root, so that no content of it can make a reader spin.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -15,13 +15,23 @@ from pycrdt import Doc
 from crdtsync.errors import CrdtSyncError, LogDamaged, ProtocolError, UpdateRefused
 from crdtsync.sync.admission import Admitted, DocIndex, Pending, Roots
 
-__all__ = ["EMPTY_UPDATE", "Broken", "Outcome", "UntypedDocument", "Verdict"]
+__all__ = [
+    "EMPTY_UPDATE",
+    "Broken",
+    "Judge",
+    "Outcome",
+    "UntypedDocument",
+    "Verdict",
+]
 
 EMPTY_UPDATE: Final = b"\0\0"
 """The update that says nothing."""
 
 Verdict: TypeAlias = Admitted | Pending | UpdateRefused
 """What became of one update: applied, too early, or refused."""
+
+Judge: TypeAlias = Callable[[int, bytes, Admitted], None]
+"""Asked before an update is applied, by its place in the batch; it may refuse it."""
 
 
 class Broken(Exception):
@@ -91,8 +101,12 @@ class UntypedDocument:
         # collector looks: without this the document would stay for ever.
         self._doc.unobserve(self._watching)
 
-    def apply(self, updates: Sequence[bytes]) -> Outcome:
+    def apply(self, updates: Sequence[bytes], judge: Judge | None = None) -> Outcome:
         """Admit and apply updates of others, all in one transaction (R-1).
+
+        Args:
+            updates: Nothing is known of them.
+            judge: Has the last word on what fits.
 
         Raises:
             Broken: The native code raised; drop this document. Nothing of these
@@ -101,8 +115,8 @@ class UntypedDocument:
         outcome = Outcome()
         try:
             with self._doc.transaction():
-                for update in updates:
-                    outcome.verdicts.append(self._apply(update))
+                for number, update in enumerate(updates):
+                    outcome.verdicts.append(self._apply(number, update, judge))
         except BaseException as error:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
@@ -110,10 +124,12 @@ class UntypedDocument:
         outcome.update = self._made.pop() if self._made else b""
         return outcome
 
-    def _apply(self, update: bytes) -> Verdict:
+    def _apply(self, number: int, update: bytes, judge: Judge | None) -> Verdict:
         index = self.index
         try:
             admission = index.check(index.scan(update))
+            if judge is not None and isinstance(admission, Admitted):
+                judge(number, update, admission)
         except UpdateRefused as refusal:
             return refusal
         if isinstance(admission, Admitted):

@@ -80,4 +80,4 @@ def stamp_of(grant: Grant | None) -> Stamp | None:
     """What the relay vouches for."""
     if grant is None:
         return None
-    return Stamp(grant.participant, grant.role)
+    return Stamp(grant.participant, grant.role, approves=grant.can_approve)

@@ -38,7 +38,7 @@ def conduct_for(guest: Guest, document: str, limits: Limits, arb: str) -> Conduc
     return Conduct(
         hello=hello,
         layer_2=guest.layer_2,
-        others_write=guest.writes,
+        others_write=guest.writes or guest.notes_only,
         frame_bytes_max=limits.frame_bytes_max,
         presence_bytes_max=PRESENCE_STATE_BYTES_MAX,
     )

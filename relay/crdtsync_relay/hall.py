@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from crdtsync.errors import UpdateRefused
+from crdtsync.sync.admission import Admitted, Authority, judge
 from crdtsync.sync.closing import NackCode
 from crdtsync.sync.conduct import PARTS
 from crdtsync.sync.messages import Awareness, ClientState, Update
@@ -21,6 +22,9 @@ from crdtsync_relay.presence import Presence
 __all__ = ["Hall"]
 
 _SHOWN_TO = (Stage.SYNCING, Stage.LIVE)
+
+_AUTHORITY = "T4"
+"""The tier of rules on who may write what; the update itself is in order."""
 
 
 class Hall:
@@ -104,8 +108,36 @@ class Hall:
             member.protocol.send_presence(self.presence.everybody(), now)
             self.push(member)
 
-    def settle(self, settled: Iterable[Settled], now: float) -> None:
+    def judge(self, member: Member, update: bytes, admitted: Admitted) -> None:
+        """Check who may write what, before an update is applied.
+
+        Raises:
+            UpdateRefused: The member may not write this.
+        """
+        guest = member.guest
+        stamp, notes_only = guest.stamp, guest.notes_only
+        if stamp is None or not (admitted.growth.claims or notes_only):
+            return
+        present = self._present(member.participant)
+        authority = Authority(stamp.participant, stamp.approves, notes_only, present)
+        judge(update, admitted, authority)
+
+    def _present(self, besides: str) -> set[str]:
+        """Who has told the relay all they have, and is still here.
+
+        What comes in their names from others is theirs only if they send it too.
+        """
+        found = {
+            member.participant
+            for member in self.members.values()
+            if member.has_told
+        }
+        return found - {besides, ""}
+
+    def settle(self, settled: Sequence[Settled], now: float) -> None:
         """Acknowledge, once per member, and ask what waited for it (I-5)."""
+        for member, number in settled:
+            member.has_told = member.has_told or number == member.telling
         grown = {m: None for m, number in settled if m.progress.settle(number)}
         for member in grown:
             self._acknowledge(member, now)
@@ -118,7 +150,9 @@ class Hall:
         if member.guest.peer not in self.members or member.protocol is None:
             return
         reason = f"{why} ({why.rule}) {why.hint}".rstrip()
-        member.protocol.refuse(number, NackCode.INVALID, reason, now)
+        denied = why.rule.startswith(_AUTHORITY)
+        code = NackCode.DENIED if denied else NackCode.INVALID
+        member.protocol.refuse(number, code, reason, now)
         self.push(member)
         if member.progress.settle(number):
             self._acknowledge(member, now)

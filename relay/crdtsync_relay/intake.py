@@ -7,21 +7,25 @@ once (R-1). It knows no connection and sends nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TypeAlias
 
 from crdtsync.errors import UpdateRefused
-from crdtsync.sync.admission import Parked, Pending
+from crdtsync.sync.admission import Admitted, Parked, Pending
 from crdtsync.sync.untyped import Broken, UntypedDocument, Verdict
 from crdtsync.sync.vectors import EMPTY_VECTOR
 from crdtsync_relay.limits import INBOX_BYTES_MAX, INBOX_UPDATES_MAX
 from crdtsync_relay.member import Member
 
-__all__ = ["Applied", "Intake", "Settled"]
+__all__ = ["Applied", "Intake", "Judge", "Settled"]
 
 Settled = tuple[Member, int]
 """A member and the number of an update of it."""
+
+Judge: TypeAlias = Callable[[Member, bytes, Admitted], None]
+"""Refuses what a member may not write, by raising `UpdateRefused`."""
 
 
 @dataclass(slots=True)
@@ -129,12 +133,15 @@ class Intake:
             document.apply([waiting.update for waiting in self._waiting])
         self.document = document
 
-    def apply(self) -> Applied:
-        """Apply the next batch."""
+    def apply(self, judge: Judge) -> Applied:
+        """Apply the next batch, of which `judge` has the last word."""
         assert self.document is not None  # noqa: S101 - `has_work` says so
         batch = self._take()
         try:
-            outcome = self.document.apply([entry.update for entry in batch])
+            outcome = self.document.apply(
+                [entry.update for entry in batch],
+                lambda at, update, fits: judge(batch[at].member, update, fits),
+            )
         except Broken:
             return self._lose_document(batch)
         applied = Applied(update=outcome.update)

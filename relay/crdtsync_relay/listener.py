@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crdtsync.errors import ProtocolError
 from crdtsync.identity import owner_of
-from crdtsync.sync.admission import INLINE_BYTES_MAX
+from crdtsync.sync.admission import INLINE_BYTES_MAX, without_deletions
 from crdtsync.sync.arrivals import (
     Arrival,
     Asked,
@@ -57,7 +57,9 @@ class Listener:
         self, member: Member, document: UntypedDocument, arrival: Arrival, now: float
     ) -> None:
         match arrival:
-            case Came(update, number):
+            case Came(update, number, whole):
+                if whole and not member.has_told:
+                    member.telling = number
                 self._take(member, document, number, update)
             case Asked(state_vector):
                 self._answer(member, document, state_vector, now)
@@ -81,6 +83,9 @@ class Listener:
         self, member: Member, document: UntypedDocument, number: int, update: bytes
     ) -> None:
         member.progress.received = number
+        if member.guest.notes_only:
+            # Of a Yjs document everybody deletes anything: so a viewer deletes nothing.
+            update = without_deletions(update)
         if len(update) > INLINE_BYTES_MAX:
             member.trying = number
             self._hall.ask(Try(member.guest.peer, document.state(), update))

@@ -33,6 +33,11 @@ class Guest:
     stamp: Stamp | None
     budget: Budget
 
+    @property
+    def notes_only(self) -> bool:
+        """Whether it may write notes and nothing else."""
+        return not self.writes and self.stamp is not None and self.stamp.notes
+
 
 class Progress:
     """Which of a connection's updates are settled: on disk, or refused for good.
@@ -76,6 +81,8 @@ class Member:
         parked: The numbers of each of them.
         leases: Requests, each with the number of updates that has to be settled first.
         resync_at_s: When it may be asked again for what it has.
+        telling: The number of its step 2, of all it has; 0 before.
+        has_told: Whether that is in the document and on disk.
     """
 
     guest: Guest
@@ -88,3 +95,14 @@ class Member:
     parked: dict[bytes, list[int]] = field(default_factory=dict)
     leases: deque[tuple[int, LeaseRequest]] = field(default_factory=deque)
     resync_at_s: float = 0.0
+    telling: int = 0
+    has_told: bool = False
+
+    @property
+    def participant(self) -> str:
+        """Who it is: by its token, or by its own word if that names nobody."""
+        stamp, protocol = self.guest.stamp, self.protocol
+        if stamp is None:
+            return ""
+        hello = protocol.hello if protocol is not None else None
+        return stamp.participant or (hello.participant if hello else "")

@@ -26,16 +26,22 @@ _INTERVAL_S = 1 / PRESENCE_PER_S
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What the relay vouches for; written into every state of a connection.
+    """What the relay vouches for of a connection, by its token.
+
+    Participant and role are written into every state of it.
 
     Attributes:
         participant: The id its token names; empty for the relay's own owner, who
             may say who it is.
         role: The token's role.
+        approves: Whether it may answer an agent's questions.
+        notes: Whether it may write notes even if it may not write.
     """
 
     participant: str
     role: str
+    approves: bool = False
+    notes: bool = False
 
 
 @dataclass(slots=True)

@@ -187,7 +187,7 @@ class Room:
 
     def flush(self, *, now: float) -> None:
         """Apply a batch: log it once, send it once, refuse and park what must be."""
-        applied = self.hall.intake.apply()
+        applied = self.hall.intake.apply(self.hall.judge)
         if applied.update:
             self.hall.pass_on(applied.update, applied.author)
             self.hall.ask(Commit(applied.number, applied.update))

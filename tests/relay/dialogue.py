@@ -13,6 +13,7 @@ from crdtsync_relay.presence import Stamp
 from crdtsync_relay.room import Room
 from pycrdt import Doc, Text
 
+from crdtsync import schema
 from crdtsync.sync.conduct import window_hello
 from crdtsync.sync.messages import Message, Part, SyncStep1, SyncStep2, Update
 from crdtsync.sync.parts import Assembly
@@ -35,9 +36,10 @@ class Scene:
     log: list[bytes] = field(default_factory=list)
     uncommitted: deque[Commit] = field(default_factory=deque)
     loads: int = 0
+    session: bool = False
 
     def __post_init__(self) -> None:
-        self.room = Room("room", self.limits, session=False)
+        self.room = Room("room", self.limits, session=self.session)
         self.work()
 
     def work(self) -> None:
@@ -59,7 +61,8 @@ class Scene:
 
     def load(self) -> None:
         """Give the room what the log holds."""
-        document = UntypedDocument.load(self.log, {}, session=False)
+        roots = schema.ROOTS if self.session else {}
+        document = UntypedDocument.load(self.log, roots, session=self.session)
         self.room.loaded(document, now=self.now)
         self.work()
 

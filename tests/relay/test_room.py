@@ -29,6 +29,7 @@ from crdtsync.sync.messages import (
 )
 from crdtsync.turns.arbiter import Granted
 from tests.relay.dialogue import Scene, Writer
+from tests.sync.people import Window
 
 
 def live(*peers: int, layer_2: bool = False) -> Scene:
@@ -448,3 +449,103 @@ def test_a_step_two_of_all_that_is_known_costs_no_row() -> None:
     scene.say(2, SyncStep2(writer.doc.get_update()))
     scene.flush()
     assert not scene.uncommitted
+
+
+def session_of(*guests: tuple[int, Stamp]) -> Scene:
+    """A session's room in which everybody has told what they have."""
+    scene = Scene(session=True)
+    scene.load()
+    for peer, stamp in guests:
+        scene.join(peer, layer_2=True, stamp=stamp, writes=stamp.role != "viewer")
+        scene.sync(peer)
+        scene.flush()
+        scene.commit()
+    for peer, _ in guests:
+        scene.heard(peer)
+    return scene
+
+
+ADA = Stamp("ada-00000001", "owner", approves=True)
+EVE = Stamp("eve-00000002", "editor")
+
+
+def denied(scene: Scene, peer: int) -> str:
+    """Why the last update of a peer was refused."""
+    scene.flush()
+    scene.commit()
+    (nack,) = of(Nack, scene.heard(peer))
+    assert isinstance(nack, Nack)
+    assert nack.code == "denied"
+    return nack.reason
+
+
+def test_a_vote_without_the_right_to_approve_is_denied_and_stays_unapplied() -> None:
+    scene, runner = session_of((1, ADA), (2, EVE)), Window()
+    scene.say(1, Update(runner.ask()))
+    scene.flush()
+    eve = Window(runner.doc)
+    scene.say(2, Update(eve.vote(EVE.participant)))
+    assert "T4-1" in denied(scene, 2)
+    ada = Window(runner.doc)
+    scene.say(1, Update(ada.vote(ADA.participant)))
+    scene.flush()
+    assert of(Update, scene.heard(2))
+
+
+def test_nobody_writes_as_somebody_who_is_here_and_work_of_the_absent_comes_in() -> (
+    None
+):
+    scene = session_of((1, ADA), (2, EVE))
+    forged = Window().say(ADA.participant)
+    scene.say(2, Update(forged))
+    assert "T4-2" in denied(scene, 2)
+    scene.room.leave(1, now=scene.now)
+    scene.say(2, Update(forged))
+    scene.flush()
+    assert scene.uncommitted
+
+
+def test_an_emptied_relay_is_filled_by_whoever_comes_first() -> None:
+    ada, eve = Window(), Window()
+    ada.say(ADA.participant)
+    eve.say(EVE.participant)
+    for window, other in ((ada, eve), (eve, ada)):
+        window.doc.apply_update(other.all())
+    scene = Scene(session=True)
+    scene.load()
+    for peer, stamp in ((1, ADA), (2, EVE)):
+        scene.join(peer, layer_2=True, stamp=stamp)
+        scene.say(peer, SyncStep1(b"\0"))
+    # Each tells everything, of the other as well, before the relay has any of it.
+    scene.say(1, SyncStep2(ada.all()))
+    scene.say(2, SyncStep2(eve.all()))
+    scene.flush()
+    scene.commit()
+    assert not of(Nack, scene.heard(1) + scene.heard(2))
+    assert Window(loaded(scene.log)).messages.to_py()
+
+
+def loaded(log: list[bytes]) -> Doc[Text]:
+    doc: Doc[Text] = Doc()
+    for update in log:
+        doc.apply_update(update)
+    return doc
+
+
+def test_a_viewer_writes_notes_where_that_is_allowed_and_deletes_nothing() -> None:
+    viewer = Stamp("vic-00000003", "viewer", notes=True)
+    scene, ada = session_of((1, ADA), (2, viewer)), Window()
+    scene.say(1, Update(ada.say(ADA.participant)))
+    scene.flush()
+    scene.commit()
+    vic = Window(ada.doc)
+    del vic.messages[0]
+    scene.say(2, Update(vic.say(viewer.participant, "note")))
+    scene.say(2, Update(vic.updates[0]))
+    scene.flush()
+    scene.commit()
+    kept = Window(loaded(scene.log)).messages.to_py()
+    assert [header["role"] for header in kept] == ["user", "note"]
+    scene.heard(2)
+    scene.say(2, Update(vic.say(viewer.participant, "user")))
+    assert "T4-3" in denied(scene, 2)

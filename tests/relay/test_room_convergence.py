@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from pycrdt import Doc, Text
 
 from crdtsync.sync.messages import SyncStep1, SyncStep2, Update
-from crdtsync.sync.untyped import Broken, Outcome, UntypedDocument
+from crdtsync.sync.untyped import Broken, Judge, Outcome, UntypedDocument
 from tests.relay.dialogue import Scene, Writer
 
 PEERS = 4
@@ -140,11 +141,12 @@ def test_an_update_that_breaks_the_document_costs_its_author_only() -> None:
     """The native code is made to raise for one update, as it might for a new fault."""
 
     class Fragile(UntypedDocument):
-        def apply(self, updates: object) -> Outcome:
-            assert isinstance(updates, list)
+        def apply(
+            self, updates: Sequence[bytes], judge: Judge | None = None
+        ) -> Outcome:
             if poison in updates:
                 raise Broken
-            return super().apply(updates)
+            return super().apply(updates, judge)
 
     scene, writer, other = Scene(), Writer(7), Writer(8)
     poison = Writer(9).write("boom")

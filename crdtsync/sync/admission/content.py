@@ -64,7 +64,8 @@ TYPE_NAMES: Final = {
 _SESSION_TYPES: Final = frozenset({0, 1, 2})
 
 Extra: TypeAlias = "array[int] | int | None"
-"""For a string the offsets inside surrogate pairs, for a shared type its number."""
+"""For a string the offsets inside surrogate pairs, for a shared type its number, for
+values the position of the first one."""
 
 _Reader: TypeAlias = Callable[[bytes, int, int], tuple[int, Extra, int]]
 
@@ -102,13 +103,13 @@ def read_string(b: bytes, p: int, n: int) -> tuple[int, Extra, int]:
 
 
 def read_any(b: bytes, p: int, n: int) -> tuple[int, Extra, int]:
-    """Read a run of values, one clock each."""
+    """Read a run of values, one clock each; extra is where the first one starts."""
     count, p = read_number(b, p)
     if not count:
         refuse("T1-3", "The update inserts an empty run of values.")
     if count > n - p:
         refuse("T1-1", "A run of values is longer than the update that holds it.")
-    return count, None, read_values(b, p, n, count, 0)
+    return count, p, read_values(b, p, n, count, 0)
 
 
 def read_type(b: bytes, p: int, n: int) -> tuple[int, Extra, int]:

@@ -8,8 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from crdtsync.sync.admission.known import Known, Runs, compact_runs
-from crdtsync.sync.admission.scan import Id
+from crdtsync.sync.admission.claims import (
+    APPROVALS,
+    QUESTION,
+    VOTES,
+    VOTES_KEY,
+    Claims,
+)
+from crdtsync.sync.admission.known import (
+    KEYED,
+    NUMBER_BITS,
+    Known,
+    Runs,
+    compact_runs,
+    keyed_in,
+)
+from crdtsync.sync.admission.scan import Id, Struct
 
 __all__ = ["ARRAY", "KINDS", "MAP", "OPEN", "TEXT", "UNDECIDED", "Growth", "Missing"]
 
@@ -37,15 +51,17 @@ class Growth:
 
     Attributes:
         clients: The new elements of each client.
+        claims: What it does in somebody's name; None if nothing.
     """
 
-    __slots__ = ("_known", "_numbers", "_root_kind", "clients")
+    __slots__ = ("_known", "_numbers", "_root_kind", "claims", "clients")
 
     def __init__(self, known: Known, root_kind: int) -> None:
         self._known = known
         self._root_kind = root_kind
         self._numbers: _Numbers | None = None
         self.clients: dict[int, Runs] = {}
+        self.claims: Claims | None = None
 
     def runs_of(self, client: int) -> Runs:
         """Return the runs to which a client's next elements are added."""
@@ -80,12 +96,64 @@ class Growth:
             runs = self._known.clients.get(client)
         return runs is not None and runs.splits_pair(clock)
 
-    def add_type(self, at: Id, kind: int, depth: int) -> None:
-        """Note that a client's next element is a shared type."""
+    def add_type(self, at: Id, kind: int, container: int) -> None:
+        """Note that a client's next element is a shared type in a container."""
         client, clock = at
         runs = self.runs_of(client)
+        depth = self.depth_of(container & NUMBER_BITS) + 1
+        number = self._new().add(kind, depth)
         runs.type_clocks.append(clock)
-        runs.type_numbers.append(self._new().add(kind, depth))
+        runs.type_numbers.append(number)
+        if duty := self.duty_of(container & NUMBER_BITS):
+            self._note_type(number, duty, container)
+
+    def claim(self, duty: int, struct: Struct, skipped: int, container: int) -> None:
+        """Note what a struct says in somebody's name.
+
+        Args:
+            duty: What its container is to `claims`.
+            struct: The struct.
+            skipped: How many of its elements are known.
+            container: Where it lies.
+        """
+        if self.claims is None:
+            self.claims = Claims()
+        number = container & NUMBER_BITS
+        self.claims.add(duty, struct, skipped, container, self.question_of(number))
+
+    def question_of(self, number: int) -> int:
+        """Return the question that a type belongs to, 0 if to none."""
+        new = self._numbers.questions if self._numbers else {}
+        return new.get(number) or self._known.questions.get(number, 0)
+
+    def is_open(self, question: int) -> bool:
+        """Tell whether a question was known before and has no decision after."""
+        known, claims = self._known, self.claims
+        asked = question in known.asked and question not in known.decided
+        return asked and (claims is None or question not in claims.decided)
+
+    def root_of(self, name: str) -> int:
+        """Return the number of a root of the schema."""
+        return self._known.roots[name]
+
+    def duty_of(self, number: int) -> int:
+        """Return what a type or root is to `claims`."""
+        duties = self._known.duties
+        if number < len(duties):
+            return duties[number]
+        return self._new().duties[number - len(duties)]
+
+    def _note_type(self, number: int, duty: int, container: int) -> None:
+        """Note a new question, or a new place for its votes."""
+        new = self._new()
+        if duty == APPROVALS and container & KEYED:
+            new.duties[-1] = QUESTION
+            new.questions[number] = container
+        elif duty == QUESTION and container == keyed_in(
+            container & NUMBER_BITS, VOTES_KEY
+        ):
+            new.duties[-1] = VOTES
+            new.questions[number] = self.question_of(container & NUMBER_BITS)
 
     def root(self, name: str) -> int:
         """Return the number of a root, a new one if it has none."""
@@ -127,6 +195,8 @@ class Growth:
         known = self._known
         if self._numbers:
             self._numbers.merge(known)
+        if self.claims:
+            known.decided |= self.claims.decided
         clients = known.clients
         for client, later in self.clients.items():
             if later.end > later.first:
@@ -149,9 +219,19 @@ class _Numbers:
         depths: How many shared types enclose each of them.
         roots: The numbers of new roots.
         decided: The kinds of known roots that were undecided.
+        duties: What each of them is to `claims`.
+        questions: The question that they belong to.
     """
 
-    __slots__ = ("base", "decided", "depths", "kinds", "roots")
+    __slots__ = (
+        "base",
+        "decided",
+        "depths",
+        "duties",
+        "kinds",
+        "questions",
+        "roots",
+    )
 
     def __init__(self, base: int) -> None:
         self.base = base
@@ -159,15 +239,21 @@ class _Numbers:
         self.depths = bytearray()
         self.roots: dict[str, int] = {}
         self.decided: dict[int, int] = {}
+        self.duties = bytearray()
+        self.questions: dict[int, int] = {}
 
     def add(self, kind: int, depth: int) -> int:
         self.kinds.append(kind)
         self.depths.append(depth)
+        self.duties.append(0)
         return self.base + len(self.kinds) - 1
 
     def merge(self, known: Known) -> None:
         known.kinds.extend(self.kinds)
         known.depths.extend(self.depths)
         known.roots.update(self.roots)
+        known.duties.extend(self.duties)
+        known.questions.update(self.questions)
+        known.asked.update(self.questions.values())
         for number, kind in self.decided.items():
             known.kinds[number] = kind

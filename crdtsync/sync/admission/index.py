@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from crdtsync.sync.admission.check import check
+from crdtsync.sync.admission.claims import DUTIES
 from crdtsync.sync.admission.content import TYPE_NAMES
 from crdtsync.sync.admission.growth import KINDS, OPEN, UNDECIDED, Growth
 from crdtsync.sync.admission.known import Known
@@ -74,6 +75,7 @@ class DocIndex:
             self.known.roots[name] = len(self.known.kinds)
             self.known.kinds.append(KINDS[kind])
             self.known.depths.append(0)
+            self.known.duties.append(DUTIES.get(name, 0) if session else 0)
 
     @classmethod
     def from_update(

@@ -131,9 +131,23 @@ class Known:
         roots: The number of each root.
         kinds: The kind of each type and root by number.
         depths: How many shared types enclose each of them, by number.
+        duties: What each of them is to `claims`, by number.
+        questions: The container of the question that a type is, or holds the votes
+            of, by number.
+        asked: The containers of all questions.
+        decided: Of those with a decision.
     """
 
-    __slots__ = ("clients", "depths", "kinds", "roots")
+    __slots__ = (
+        "asked",
+        "clients",
+        "decided",
+        "depths",
+        "duties",
+        "kinds",
+        "questions",
+        "roots",
+    )
 
     def __init__(self) -> None:
         self.clients: dict[int, Runs] = {}
@@ -141,6 +155,10 @@ class Known:
         # Number 0 is no type.
         self.kinds = bytearray(1)
         self.depths = bytearray(1)
+        self.duties = bytearray(1)
+        self.questions: dict[int, int] = {}
+        self.asked: set[int] = set()
+        self.decided: set[int] = set()
 
 
 def compact_runs() -> Runs:

@@ -96,7 +96,9 @@ def place(growth: Growth, at: Id, have: int, struct: Struct) -> int:
         if right and container & KEYED:
             refuse("T2-5", "The update gives an entry of a map a right neighbour.")
         _check_fits(growth, content, container)
-    if extra is not None:
+        if duty := growth.duty_of(container & NUMBER_BITS):
+            growth.claim(duty, struct, have - at[1], container)
+    if extra is not None and content != ANY:
         _note(growth, at, have, container, extra)
     return container | GONE if content == DELETED else container
 
@@ -180,7 +182,7 @@ def _note(growth: Growth, at: Id, have: int, container: int, extra: Extra) -> No
         depth = growth.depth_of(container & NUMBER_BITS)
         if depth >= TYPE_DEPTH_MAX:
             refuse("T2-3", f"A shared type lies over {TYPE_DEPTH_MAX} others deep.")
-        growth.add_type(at, extra, depth + 1)
+        growth.add_type(at, extra, container)
 
 
 def _kind(kind: int) -> str:

@@ -68,6 +68,9 @@ RULES: Final[Mapping[str, str]] = MappingProxyType(
         "T2-7": "No character is cut in half.",
         "T3-1": "A large update is applied and read within its deadline.",
         "T3-2": "A large update is applied and read without a fault.",
+        "T4-1": "A vote comes from its voter, who may approve.",
+        "T4-2": "Nobody writes in the name of somebody who is here.",
+        "T4-3": "A viewer who may write notes writes own notes only.",
     }
 )
 
@@ -77,6 +80,9 @@ _HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "T2-1": "Ask the sender to synchronise from the start.",
         "T2-7": "Ask the sender to synchronise from the start.",
         "T3-1": "Ask the sender to send its changes in smaller pieces.",
+        "T4-1": "Ask an owner of the session.",
+        "T4-2": "It is taken from their own connection.",
+        "T4-3": "Ask an owner of the session to let you write.",
     }
 )
 _HINT: Final = "The sender's program is faulty or hostile; nothing was changed."

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from crdtsync.errors import UpdateRefused
 from crdtsync.sync.admission.content import (
     GC,
     READERS,
@@ -20,7 +21,15 @@ from crdtsync.sync.admission.content import (
 from crdtsync.sync.admission.primitives import read_client, read_number, read_text
 from crdtsync.sync.admission.rules import CLOCK_MAX, refuse
 
-__all__ = ["Deletions", "Id", "Scanned", "Section", "Struct", "scan"]
+__all__ = [
+    "Deletions",
+    "Id",
+    "Scanned",
+    "Section",
+    "Struct",
+    "scan",
+    "without_deletions",
+]
 
 Id: TypeAlias = tuple[int, int]
 """A client and a clock."""
@@ -85,6 +94,18 @@ def scan(update: bytes, *, session: bool = False) -> Scanned:
     if p != len(update):
         refuse("T1-1", "The update has bytes left over after its end.")
     return Scanned(sections, deletions)
+
+
+def without_deletions(update: bytes) -> bytes:
+    """Return what a session's update writes, without what it deletes.
+
+    One that `scan` would refuse is returned as it is.
+    """
+    try:
+        end = _read_sections(update, SESSION_READERS)[1]
+    except (IndexError, UnicodeDecodeError, UpdateRefused):
+        return update
+    return update[:end] + b"\0"
 
 
 def _read_sections(b: bytes, readers: Readers) -> tuple[list[Section], int]:
