@@ -150,8 +150,9 @@ class Asking:
         """Who decides, and how. Of votes that are seen at once, a no wins."""
         asked = question.asked
         now = self._session.view.approval_table.get(question.id)
-        # Nobody is bound by an answer to a question that was swapped.
-        if now is None or _shown(now) != _shown(asked):
+        # Nobody is bound by an answer to a question that was swapped, or that somebody
+        # else has closed: a relay lets votes on closed questions pass.
+        if now is None or now.decision or _shown(now) != _shown(asked):
             return None
         kinds = {option.id: option.kind for option in asked.options}
         valid = [

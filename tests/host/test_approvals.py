@@ -161,6 +161,19 @@ async def test_an_answer_to_a_swapped_question_counts_for_nothing(
         assert bob.view.approvals[asked.id].decision == "expired"
 
 
+async def test_a_vote_on_a_question_that_somebody_else_closed_counts_for_nothing(
+    data: Path,
+) -> None:
+    settings = HostSettings(expires_s=1.5)
+    async with room(data, asks(), settings=settings) as (_, bob, sent):
+        asked = await question(bob)
+        with bob.replica.edit() as (edit, ticket):
+            edit.decide(asked.id, "y", bob.me.id)
+            edit.vote(asked.id, bob.me.id, "y")
+        await ticket.wait()
+        assert await over(bob, sent) == NO
+
+
 async def test_nobody_answers_and_the_question_expires_with_no(data: Path) -> None:
     settings = HostSettings(expires_s=0.3)
     async with room(data, asks(), settings=settings) as (ana, bob, sent):
