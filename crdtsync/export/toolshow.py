@@ -45,10 +45,21 @@ def _all(tool: ToolCall) -> Iterator[Detail]:
         yield Detail("Files", places)
     if tool.input is not None and tool.input not in ({}, [], ""):
         yield _input(tool.input)
-    for block in tool.content:
-        yield from _content(as_object(block))
-    if tool.output.strip():
+    results = [one for block in tool.content for one in _content(as_object(block))]
+    yield from results
+    if tool.output.strip() and not _is_told(tool.output, results):
         yield Detail("Output", _bounded(tool.output))
+
+
+def _is_told(output: str, results: list[Detail]) -> bool:
+    """Whether an output only wraps, in JSON, a text that is a result already."""
+    try:
+        value = json.loads(output)
+    except ValueError:
+        value = output
+    values = list(value.values()) if isinstance(value, dict) else [value]
+    told = {result.text for result in results}
+    return all(isinstance(one, str) and _bounded(one) in told for one in values)
 
 
 def _input(value: JsonValue) -> Detail:

@@ -298,6 +298,23 @@ def test_tools_show_what_they_got_and_gave() -> None:
     assert tool_words(tool) == "later_phase"
 
 
+@pytest.mark.parametrize(
+    ("output", "labels"),
+    [
+        ('{"text": "found\\n"}', ["Result"]),
+        ("found", ["Result"]),
+        ('{"text": "found", "code": 0}', ["Result", "Output"]),
+        ('{"text": "found more"}', ["Result", "Output"]),
+    ],
+)
+def test_an_output_that_only_wraps_the_result_is_not_shown_twice(
+    output: str, labels: list[str]
+) -> None:
+    found = {"type": "content", "content": {"type": "text", "text": "found\n"}}
+    tool = ToolCall("t/1", output=output, content=(found,))
+    assert [detail.label for detail in details_of(tool)] == labels
+
+
 def turn_document(values: JsonObject, **more: JsonObject) -> Document:
     document = Document(3)
     with document.edit() as edit:
