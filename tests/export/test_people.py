@@ -310,7 +310,8 @@ def test_tools_show_what_they_got_and_gave() -> None:
 def test_an_output_that_only_wraps_the_result_is_not_shown_twice(
     output: str, labels: list[str]
 ) -> None:
-    found = {"type": "content", "content": {"type": "text", "text": "found\n"}}
+    text: JsonObject = {"type": "text", "text": "found\n"}
+    found: JsonObject = {"type": "content", "content": text}
     tool = ToolCall("t/1", output=output, content=(found,))
     assert [detail.label for detail in details_of(tool)] == labels
 
