@@ -110,9 +110,22 @@ class Company:
     def set_info(self, info: Mapping[str, InfoValue]) -> None:
         """Show short facts beside this window, such as the agent it runs."""
         if self._own is not None:
-            self._own = replace(self._own, info=dict(info))
-            self.table.set_local(self._own, self._clock.boottime())
-            self._due.set()
+            self._show(replace(self._own, info=dict(info)))
+
+    def set_name(self, name: str) -> None:
+        """Show another name for who sits at this window."""
+        if self._own is not None:
+            self._show(replace(self._own, name=name))
+
+    def set_following(self, participant: str) -> None:
+        """Show whose work this window follows; "" for nobody's."""
+        if self._own is not None:
+            self._show(replace(self._own, following=participant))
+
+    def _show(self, own: PresenceState) -> None:
+        self._own = own
+        self.table.set_local(own, self._clock.boottime())
+        self._due.set()
 
     def leave(self) -> None:
         """Say goodbye, so that others need not wait for the silence."""

@@ -37,6 +37,7 @@ from crdtsync.remotes import Remote, Remotes
 from crdtsync.session import Session
 from crdtsync.session.company import PRESENT
 from crdtsync.session.folding import fold_log, fold_now_and_then
+from crdtsync.session.naming import as_called
 from crdtsync.session.place import Place, stamp
 from crdtsync.session.replica import GREW
 from crdtsync.turns.timing import Timing
@@ -251,6 +252,7 @@ async def _load(
     stored = await log.load(place.id)
     updates = (stored.snapshot, *stored.updates) if stored.snapshot else stored.updates
     document = Document.load(updates, client_id=client_id)
+    place = as_called(place, document)
     opened = Session(place, document, log, bell, head=stored.head)
     if opened.read_only:
         return opened
