@@ -23,7 +23,7 @@ from crdtsync_relay.codes import make_token, secret_hash
 from crdtsync_relay.grants import Grant, Role, new_grant
 from crdtsync_relay.limits import TOKENS_PER_SESSION_MAX
 
-__all__ = ["Access", "insert_token", "open_access"]
+__all__ = ["Access", "insert_token", "open_access", "revoke_token"]
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS relay_tokens (
@@ -173,15 +173,21 @@ class Access:
     async def revoke(self, token_id: str, *, session: str = "") -> bool:
         """Revoke a token, of one session if one is given; False if there is none."""
 
-        def work(connection: sqlite3.Connection) -> bool:
-            cursor = connection.execute(
-                "UPDATE relay_tokens SET revoked_at = ? WHERE id = ?"
-                " AND revoked_at IS NULL AND (? = '' OR session = ?)",
-                (self.now_ms(), token_id, session, session),
-            )
-            return cursor.rowcount > 0
+        return await self.writer.run(
+            lambda c: revoke_token(c, token_id, session, self.now_ms())
+        )
 
-        return await self.writer.run(work)
+
+def revoke_token(
+    connection: sqlite3.Connection, token_id: str, session: str, at_ms: int
+) -> bool:
+    """Revoke a token, of one session if one is given, in a transaction."""
+    cursor = connection.execute(
+        "UPDATE relay_tokens SET revoked_at = ? WHERE id = ?"
+        " AND revoked_at IS NULL AND (? = '' OR session = ?)",
+        (at_ms, token_id, session, session),
+    )
+    return cursor.rowcount > 0
 
 
 def insert_token(

@@ -10,7 +10,17 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-__all__ = ["is_code", "make_code", "make_token", "number_of", "secret_hash", "words"]
+from crdtsync.links.addresses import INVITE_PREFIX
+
+__all__ = [
+    "is_code",
+    "make_code",
+    "make_invite",
+    "make_token",
+    "number_of",
+    "secret_hash",
+    "words",
+]
 
 TOKEN_BYTES: Final = 32
 """Random bytes of a token: nobody guesses one, so that a plain hash is enough."""
@@ -25,8 +35,13 @@ _CODE: Final = re.compile(r"([0-9]{1,2})-[a-z]{2,12}-[a-z]{2,12}-[a-z]{2,12}")
 
 
 def make_token() -> str:
-    """Make a token or the secret of an invite's link."""
+    """Make a token."""
     return f"cs1_{secrets.token_urlsafe(TOKEN_BYTES)}"
+
+
+def make_invite() -> str:
+    """Make the secret of an invite's link; it cannot be mistaken for a token."""
+    return f"{INVITE_PREFIX}{secrets.token_urlsafe(TOKEN_BYTES)}"
 
 
 def secret_hash(secret: str) -> bytes:

@@ -13,8 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from crdtsync.errors import AccessDenied, UsageError
-from crdtsync_relay.access import Access, insert_token
-from crdtsync_relay.codes import is_code, make_code, make_token, number_of, secret_hash
+from crdtsync_relay.access import Access, insert_token, revoke_token
+from crdtsync_relay.codes import (
+    is_code,
+    make_code,
+    make_invite,
+    make_token,
+    number_of,
+    secret_hash,
+)
 from crdtsync_relay.grants import Grant, Role, check_id, check_role, new_grant
 from crdtsync_relay.limits import (
     CODE_LIFE_S,
@@ -125,9 +132,16 @@ class Invites:
         return await self._access.writer.run(work)
 
     async def redeem(
-        self, secret: str, participant: str, name: str
+        self, secret: str, participant: str, name: str, *, former: str = ""
     ) -> tuple[str, Grant]:
         """Turn the secret of a link, or a code, into a token of one's own.
+
+        Args:
+            secret: The secret, or the code.
+            participant: Whom the token is to stand for.
+            name: What they are called.
+            former: Id of the token they have by now; it is revoked with this, if it
+                is of the same session.
 
         Raises:
             UsageError: The participant's id is none.
@@ -151,6 +165,8 @@ class Invites:
             grant = new_grant(invite.session, invite.role, participant, name, None)
             grant = replace(grant, can_approve=invite.can_approve)
             token = make_token()
+            if former:
+                revoke_token(connection, former, invite.session, now_ms)
             insert_token(connection, token, grant, now_ms)
             return token, grant
 
@@ -177,7 +193,7 @@ def _insert(connection: sqlite3.Connection, invite: Invite, now_ms: int) -> Made
         "SELECT number FROM relay_invites WHERE number IS NOT NULL"
     ).fetchall()
     number, code = make_code({row[0] for row in taken}) or (None, "")
-    secret = make_token()
+    secret = make_invite()
     connection.execute(
         "INSERT INTO relay_invites VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
         (

@@ -22,7 +22,7 @@ from crdtsync.links.addresses import SessionLink
 from crdtsync.schema import JsonObject
 from crdtsync.sync.bodies import json_from_text
 from crdtsync_relay.door import Door, bearer_token
-from crdtsync_relay.grants import Grant
+from crdtsync_relay.grants import Grant, check_id, check_role
 from crdtsync_relay.invites import Invites
 from crdtsync_relay.limits import (
     ADDRESSES_MAX,
@@ -86,7 +86,10 @@ class Sharing:
                 _answering(self._withdraw),
                 methods=["DELETE"],
             ),
+            Route("/api/v1/token", _answering(self._own)),
+            Route("/api/v1/token", _answering(self._give_up), methods=["DELETE"]),
             Route(f"{session}/tokens", _answering(self._list_tokens)),
+            Route(f"{session}/tokens", _answering(self._grant), methods=["POST"]),
             Route(
                 f"{session}/tokens/{{id}}", _answering(self._revoke), methods=["DELETE"]
             ),
@@ -102,10 +105,12 @@ class Sharing:
             return JSONResponse(error, 429, headers)
         body = await _body(request)
         name = _text(body, "name")
+        former = self._door.grant(bearer_token(request.headers))
         token, grant = await self._invites.redeem(
             _text(body, "invite"),
             _text(body, "participant"),
             check_person_name(name) if name else "",
+            former=former.id if former else "",
         )
         return JSONResponse({"token": token, **_shown(grant)}, 201)
 
@@ -132,6 +137,34 @@ class Sharing:
         done = await self._invites.withdraw(request.path_params["id"], session)
         return Response(status_code=204 if done else 404)
 
+    async def _own(self, request: Request) -> Response:
+        """Tell what the asker's own token allows."""
+        return JSONResponse(_shown(self._asker(request)))
+
+    async def _give_up(self, request: Request) -> Response:
+        """Revoke the asker's own token, unless it is for all sessions."""
+        grant = self._asker(request)
+        if not grant.session:
+            raise UsageError("the owner's token of a relay cannot be given up so")
+        await self._door.access.revoke(grant.id)
+        return Response(status_code=204)
+
+    async def _grant(self, request: Request) -> Response:
+        """Make a token for somebody, without an invite."""
+        session = self._owned(request)
+        body = await _body(request)
+        name, participant = _text(body, "name"), _text(body, "participant")
+        check_id(participant)
+        token, grant = await self._door.access.grant(
+            check_role(_text(body, "role")),
+            session=session,
+            participant=participant,
+            name=check_person_name(name) if name else "",
+            can_approve=body.get("can_approve") is True,
+            life_s=_number(body, "life_s", 0) or None,
+        )
+        return JSONResponse({"token": token, **_shown(grant)}, 201)
+
     async def _list_tokens(self, request: Request) -> Response:
         grants = self._door.access.tokens(self._owned(request))
         return JSONResponse({"tokens": [_shown(grant) for grant in grants]})
@@ -142,6 +175,17 @@ class Sharing:
         token_id = request.path_params["id"]
         done = await self._door.access.revoke(token_id, session=session)
         return Response(status_code=204 if done else 404)
+
+    def _asker(self, request: Request) -> Grant:
+        """What the token of a request allows.
+
+        Raises:
+            AccessDenied: It is none.
+        """
+        grant = self._door.grant(bearer_token(request.headers))
+        if grant is None:
+            raise AccessDenied("the token is missing, wrong, expired or revoked")
+        return grant
 
     def _owned(self, request: Request) -> str:
         """Return the session of a request of one of its owners.
