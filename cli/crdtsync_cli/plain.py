@@ -50,11 +50,11 @@ from crdtsync_cli.words import (
     outcome,
     plan_lines,
     prefixed,
+    tool_name,
 )
 
 __all__ = ["Plain"]
 
-_TOOL_NAMES: Final = {"execute": "shell", "other": "tool", "": "tool"}
 _ENDS: Final = {"completed": "ok", "failed": "FAILED", "cancelled": "cancelled"}
 _STANDINGS: Final = {
     "parallel": "(ran apart) ",
@@ -151,7 +151,7 @@ class Plain:
         return self._message(message, rest) if rest.strip() else []
 
     def _tool(self, tool: ToolCall) -> list[str]:
-        name = clean_line(_TOOL_NAMES.get(tool.kind, tool.kind))
+        name = clean_line(tool_name(tool.kind))
         title = clean_line(tool.title) or name
         if tool.open:
             if tool.key in self._tools:

@@ -49,6 +49,8 @@ class Key:
         return f"--{self.name.replace('_', '-')}"
 
 
+_SWITCH: Final = ("on", "off", "1", "0")
+
 KEYS: Final = (
     Key("data", "The folder that holds your sessions."),
     Key("name", "Your name, as the others see it."),
@@ -59,10 +61,30 @@ KEYS: Final = (
         ("ask", "allow-reads", "deny-all", "yolo"),
     ),
     Key("color", "Colours on the terminal.", ("auto", "always", "never")),
+    Key("theme", "Which colours fit your terminal.", ("dark", "light", "none")),
+    Key("ascii", "Draw the window with ASCII signs only.", _SWITCH),
+    Key("bell", "Ring the terminal's bell when somebody calls you: @NAME.", _SWITCH),
+    Key(
+        "notify",
+        "How your terminal is told to show a notification then.",
+        ("off", "osc9", "osc777"),
+    ),
+    Key("reduced_motion", "Nothing that moves by itself, such as a spinner.", _SWITCH),
     Key("log_level", "What goes to the log.", ("debug", "info", "warning", "error")),
     Key("log_file", "The file the log goes to; without it, stderr."),
 )
 """All settings, in the order `crdtsync config` lists them."""
+
+_DEFAULTS: Final = {
+    "permissions": "ask",
+    "color": "auto",
+    "theme": "dark",
+    "ascii": "off",
+    "bell": "on",
+    "notify": "off",
+    "reduced_motion": "off",
+    "log_level": "warning",
+}
 
 _NAMES: Final = tuple(key.name for key in KEYS)
 _TABLES: Final = ("agents", "redact")
@@ -211,13 +233,7 @@ def _default(name: str, environ: Mapping[str, str]) -> str:
             return str(platformdirs.user_data_path("crdtsync", appauthor=False))
         case "name":
             return _login_name(environ)
-        case "permissions":
-            return "ask"
-        case "color":
-            return "auto"
-        case "log_level":
-            return "warning"
-    return ""
+    return _DEFAULTS.get(name, "")
 
 
 def _login_name(environ: Mapping[str, str]) -> str:

@@ -28,9 +28,12 @@ __all__ = [
     "plan_lines",
     "plural",
     "prefixed",
+    "tool_name",
 ]
 
 EXCERPT_CHARS_MAX: Final = 60
+
+_TOOL_NAMES: Final = {"execute": "shell", "other": "tool", "": "tool"}
 
 
 class Scene(Protocol):
@@ -93,6 +96,11 @@ def decided(approval: Approval, scene: Scene) -> str:
     allowed = bool(kinds) and kinds[0].startswith("allow")
     by = clean_line(scene.name_of(approval.decided_by)) or "somebody"
     return f"{'allowed' if allowed else 'denied'} by {by}"
+
+
+def tool_name(kind: str) -> str:
+    """What a kind of tool is called."""
+    return _TOOL_NAMES.get(kind, kind)
 
 
 def prefixed(prefix: str, text: str) -> list[str]:

@@ -12,8 +12,8 @@ from pathlib import Path
 import anyio
 import pyte
 import pytest
-from crdtsync_cli.terminal.ink import Ink
 from crdtsync_cli.terminal.live import LiveApplication, SyncOutput
+from crdtsync_cli.terminal.look import Look
 from crdtsync_cli.terminal.screen import Screen
 from prompt_toolkit.application import Application
 from prompt_toolkit.data_structures import Size
@@ -101,7 +101,7 @@ async def window(
             open_session("talk", data=data, name="ana") as ana,
             open_session("talk", data=data, name="bob") as bob,
         ):
-            screen = Screen(ana, keys, output, Ink(colors=True))
+            screen = Screen(ana, keys, output, Look())
             async with anyio.create_task_group() as group:
                 group.start_soon(screen.run)
                 found = Window(screen, tty, keys, ana, bob)
@@ -190,9 +190,9 @@ async def test_escapes_of_others_do_not_reach_the_terminal(tmp_path: Path) -> No
 async def test_typing_of_others_is_shown_until_they_send(tmp_path: Path) -> None:
     async with window(tmp_path) as ui:
         ui.other.company.note_input(typing=True)
-        await ui.until_shown("… bob typing")
+        await ui.until_shown("… bob is typing")
         await ui.other.send("done", note=True)
-        await ui.until(lambda: not any("… bob typing" in x for x in ui.tty.shown))
+        await ui.until(lambda: not any("… bob is typing" in x for x in ui.tty.shown))
 
 
 async def test_a_resize_leaves_one_prompt(tmp_path: Path) -> None:

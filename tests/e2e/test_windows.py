@@ -42,7 +42,7 @@ def test_a_turn_streams_into_both_windows(tmux: Tmux) -> None:
     bob = opened(tmux, "bob")
     ana.wait_for("bob joined")
     bob.type("list this folder")
-    ana.wait_for("… bob typing")
+    ana.wait_for("… bob is typing")
     bob.press("Enter")
     for pane in (ana, bob):
         pane.wait_for("bob  list this folder")
@@ -96,7 +96,7 @@ def test_another_window_takes_over_from_a_killed_one(tmux: Tmux) -> None:
     bob.wait_for("ana  count to 4000")
     bob.type("list this folder")
     bob.press("Enter")
-    bob.wait_for("waiting: 1 bob")
+    bob.wait_for("queued: 1 bob")
     # Only the window that runs the turn is killed; the agent ends with its stdin.
     os.kill(ana.pid, signal.SIGKILL)
     ana.wait_for("ended 137")

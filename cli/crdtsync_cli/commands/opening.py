@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +56,15 @@ def open_command(  # noqa: PLR0913 - one parameter per option
         bool,
         typer.Option("--detach", help="When stdin ends, do not wait for own turns."),
     ] = False,
+    ascii_signs: Annotated[
+        bool, typer.Option("--ascii", help="Draw the window with ASCII signs only.")
+    ] = False,
+    no_bell: Annotated[
+        bool, typer.Option("--no-bell", help="Do not ring when somebody calls you.")
+    ] = False,
+    no_animation: Annotated[
+        bool, typer.Option("--no-animation", help="Nothing moves by itself.")
+    ] = False,
 ) -> None:
     """Open a session, making it if need be, and take part.
 
@@ -69,6 +79,11 @@ def open_command(  # noqa: PLR0913 - one parameter per option
     if new:
         session = _new_name(call, session)
     json = as_json or json_in
+    look = {
+        **({"ascii": "on"} if ascii_signs else {}),
+        **({"bell": "off"} if no_bell else {}),
+        **({"reduced_motion": "on"} if no_animation else {}),
+    }
     shape = Shape(json=json, deltas=deltas, json_in=json_in, detach=detach)
 
     async def main() -> int:
@@ -82,7 +97,7 @@ def open_command(  # noqa: PLR0913 - one parameter per option
                 call.say(f"warning: read-only here: {opened.read_only}")
             if json or plain or not _has_screen():
                 return await _until_stopped(LinesWindow(call, opened, shape))
-            return await _on_screen(call, opened)
+            return await _on_screen(call, opened, look)
 
     raise typer.Exit(anyio.run(main))
 
@@ -96,10 +111,17 @@ async def _until_stopped(window: LinesWindow) -> int:
     return code
 
 
-async def _on_screen(call: Call, session: Session) -> int:
-    from crdtsync_cli.terminal import run_screen  # noqa: PLC0415 - slow to import
+async def _on_screen(call: Call, session: Session, flags: Mapping[str, str]) -> int:
+    from crdtsync_cli.terminal import look_from, run_screen  # noqa: PLC0415 - slow to import
 
-    return await run_screen(session, colors=call.colors)
+    settings = {name: setting.value for name, setting in call.settings.values.items()}
+    look = look_from(
+        {**settings, **flags},
+        os.environ,
+        colors=call.colors,
+        encoding=sys.stdout.encoding,
+    )
+    return await run_screen(session, look)
 
 
 def _has_screen() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crdtsync_cli.terminal.look import look_from
 from crdtsync_cli.terminal.screen import run_screen
 
-__all__ = ["run_screen"]
+__all__ = ["look_from", "run_screen"]

@@ -1,110 +1,224 @@
-"""Lines with colours for a terminal: names, markdown, wrapping; it knows no session.
+"""Rows with colours for a terminal: text, markdown, code, wrapped; knows no session.
 
-Only text that `sanitize` has cleaned may come in, and nothing is read as markup.
+Only text that `sanitize` has cleaned may come in, and nothing is read as markup. Rows
+carry no blanks at their end, which would wrap when the terminal gets narrower.
 """
 
 from __future__ import annotations
 
 import io
-import re
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Final, TypeAlias
 
-from rich.cells import cell_len
-from rich.console import Console, RenderableType
-from rich.markdown import Markdown
+from prompt_toolkit.formatted_text import OneStyleAndTextTuple, StyleAndTextTuples
+from rich.color import ColorSystem
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement
+from rich.segment import Segment
+from rich.style import Style
+from rich.syntax import Syntax
 from rich.text import Text
 from rich.theme import Theme
 
-from crdtsync.sanitize import clean_line, clean_text
+from crdtsync_cli.terminal.tones import live_style, style_of
+from crdtsync_cli.terminal.widths import ascii_only, level
 
-__all__ = ["PALETTE", "Ink"]
+__all__ = ["Ink", "Part", "Row"]
 
-PALETTE: Final = (
-    "cyan",
-    "magenta",
-    "green",
-    "yellow",
-    "blue",
-    "bright_cyan",
-    "bright_magenta",
-    "bright_green",
-    "bright_yellow",
-    "bright_blue",
-)
-"""Name colours by slot; readable on light and dark, meaning never by colour alone."""
+Row: TypeAlias = tuple[Segment, ...]
+"""One row of the screen."""
+
+Part: TypeAlias = tuple[str, str]
+"""A text and its tone."""
 
 WIDTH_MIN: Final = 20
-_THEME: Final = Theme({"markdown.code": "cyan", "markdown.code_block": "cyan"})
-_SGR: Final = re.compile(r"\x1b\[[0-9;]*m")
-_TRAILING: Final = re.compile(r"(?: |\x1b\[[0-9;]*m)+$")
+_CODE_THEME: Final = "ansi_dark"
+
+
+class _Fence(CodeBlock):
+    """A code block without padding and background."""
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        yield _syntax(str(self.text).rstrip(), self.lexer_name)
+
+
+class _Heading(Heading):
+    """A heading to the left."""
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        text = self.text.copy()
+        text.justify = "left"
+        yield text
+
+
+class _Markdown(Markdown):
+    elements: ClassVar[dict[str, type[MarkdownElement]]] = {
+        **Markdown.elements,
+        "fence": _Fence,
+        "code_block": _Fence,
+        "heading_open": _Heading,
+    }
 
 
 class Ink:
-    """Makes ANSI lines for terminals of any width.
+    """Makes rows for terminals of any width.
 
     Args:
-        colors: Whether to use colours; bold and dim are used in any case.
+        colors: Whether to use colours; bold and the like are used in any case.
+        theme: One of `tones.THEMES`.
+        plain_signs: Whether the window's own signs are written in ASCII.
+
+    Attributes:
+        theme: May be changed; what is printed already keeps its colours.
     """
 
-    def __init__(self, *, colors: bool) -> None:
+    def __init__(
+        self, *, colors: bool, theme: str = "dark", plain_signs: bool = False
+    ) -> None:
+        self.theme = theme
         self._colors = colors
+        self._plain_signs = plain_signs
+        self._consoles: dict[str, Console] = {}
 
-    def line(self, text: str, style: str, width: int) -> str:
-        """One paragraph in one style, wrapped."""
-        return self._render(Text(clean_text(text), style=style), width)
+    def signs(self, text: str) -> str:
+        """A text of the window itself with the signs this terminal can show."""
+        return ascii_only(text) if self._plain_signs else text
 
-    def said(self, time: str, name: str, style: str, text: str, width: int) -> str:
-        """A message behind its time and name; further rows are indented."""
-        name = clean_line(name)
-        indent = cell_len(time) + cell_len(name) + 3
-        body = Text(clean_text(text).strip("\n"))
-        if width - indent < WIDTH_MIN:
-            head = self._head(time, name, style, width)
-            return head + self._render(body, width)
-        rows = self._render(body, width - indent).splitlines() or [""]
-        head = self._head(time, name, style, width).rstrip("\n")
-        lines = [f"{head}  {rows[0]}", *(f"{'':{indent}}{row}" for row in rows[1:])]
-        return "".join(f"{line.rstrip()}\n" for line in lines)
+    def text(self, *parts: Part, width: int) -> list[Row]:
+        """One text, wrapped."""
+        shown = Text(overflow="fold")
+        for text, tone in parts:
+            shown.append(text, style_of(tone, self.theme))
+        return self.wrapped(shown, width)
 
-    def head(self, time: str, name: str, style: str, width: int) -> str:
-        """The line above an answer."""
-        return self._head(time, clean_line(name), style, width)
+    def wrapped(self, text: Text, width: int) -> list[Row]:
+        """The same of a text that has its styles."""
+        return self._rows(text, width)
 
-    def markdown(self, text: str, width: int) -> str:
+    def beside(self, head: Text, body: Text, width: int) -> list[Row]:
+        """A text to the right of another, which has one row."""
+        room = max(WIDTH_MIN, width - head.cell_len)
+        rows = self.wrapped(body, room) or [()]
+        first = self._line(head)
+        blank = Segment(" " * head.cell_len)
+        return [
+            self._trimmed((*first, *rows[0])),
+            *((blank, *row) if row else () for row in rows[1:]),
+        ]
+
+    def _line(self, text: Text) -> Row:
+        """One row as it is, blanks at its end kept."""
+        lines = self._console().render_lines(text, pad=False)
+        return tuple(lines[0]) if lines else ()
+
+    def markdown(self, text: str, width: int) -> list[Row]:
         """A markdown text without blank rows around it."""
-        text = clean_text(text)
-        shown = Markdown(text, code_theme="ansi_dark", hyperlinks=False)
-        rows = self._render(shown, width).split("\n")
-        while rows and not _SGR.sub("", rows[0]).strip():
-            rows.pop(0)
-        while rows and not _SGR.sub("", rows[-1]).strip():
-            rows.pop()
-        return "".join(f"{row}\n" for row in rows)
+        shown = _Markdown(text, code_theme=_CODE_THEME, hyperlinks=False)
+        rows = self._rows(shown, width)
+        return _without_blank_ends(rows)
 
-    def _head(self, time: str, name: str, style: str, width: int) -> str:
-        text = Text.assemble((time, "bright_black"), " ", (name, style))
-        return self._render(text, width)
+    def code(self, text: str, language: str, width: int) -> list[Row]:
+        """Lines of a program."""
+        return self._rows(_syntax(text, language or "text"), width)
 
-    def _render(self, shown: RenderableType, width: int) -> str:
-        buffer = io.StringIO()
-        console = Console(
-            file=buffer,
-            force_terminal=True,
-            width=max(WIDTH_MIN, width),
-            color_system="standard" if self._colors else None,
-            no_color=not self._colors,
-            highlight=False,
-            legacy_windows=False,
-            theme=_THEME,
-            markup=False,
-            emoji=False,
-        )
-        console.print(shown)
-        rows = buffer.getvalue().split("\n")
-        return "\n".join(_trimmed(row) for row in rows)
+    def ansi(self, rows: Iterable[Row]) -> str:
+        """Rows as they are printed, each with its newline."""
+        return "".join(f"{self._ansi(row)}\n" for row in rows)
+
+    def live(self, rows: Sequence[Row]) -> StyleAndTextTuples:
+        """Rows as the live part shows them."""
+        found: list[OneStyleAndTextTuple] = []
+        for at, row in enumerate(rows):
+            if at:
+                found.append(("", "\n"))
+            found += [(live_style(s or Style.null()), level(t)) for t, s, _ in row]
+        return found
+
+    def _ansi(self, row: Row) -> str:
+        return "".join(self._printed(text, style) for text, style, _ in row)
+
+    def _printed(self, text: str, style: Style | None) -> str:
+        if style is None:
+            return text
+        if not self._colors:
+            style = style.without_color
+        return style.render(text, color_system=ColorSystem.STANDARD)
+
+    def _rows(self, shown: RenderableType, width: int) -> list[Row]:
+        console = self._console()
+        options = console.options.update(width=max(WIDTH_MIN, width))
+        lines = console.render_lines(shown, options, pad=False)
+        return [self._trimmed(line) for line in lines]
+
+    def _trimmed(self, line: Iterable[Segment]) -> Row:
+        """A row without controls, and without blanks at its end."""
+        kept = [segment for segment in line if segment.text and not segment.control]
+        if self._plain_signs:
+            kept = [Segment(ascii_only(text), style) for text, style, _ in kept]
+        while kept and not kept[-1].text.strip():
+            kept.pop()
+        if kept:
+            text, style, _ = kept[-1]
+            kept[-1] = Segment(text.rstrip(), style)
+        return tuple(kept)
+
+    def _console(self) -> Console:
+        found = self._consoles.get(self.theme)
+        if found is None:
+            found = self._consoles[self.theme] = Console(
+                file=io.StringIO(),
+                force_terminal=True,
+                width=80,
+                color_system="standard",
+                highlight=False,
+                legacy_windows=False,
+                theme=_theme(self.theme),
+                markup=False,
+                emoji=False,
+            )
+        return found
 
 
-def _trimmed(row: str) -> str:
-    """A row without blanks at its end, which would wrap when it gets narrower."""
-    kept = _TRAILING.sub("", row)
-    return f"{kept}\x1b[0m" if "\x1b" in kept else kept
+def _theme(name: str) -> Theme:
+    """What markdown looks like."""
+    code, heading = style_of("code", name), style_of("heading", name)
+    headings = {f"markdown.h{depth}": heading for depth in range(1, 7)}
+    return Theme(
+        {
+            **headings,
+            "markdown.code": code,
+            "markdown.code_block": code,
+            "markdown.item.bullet": Style.null(),
+            "markdown.item.number": Style.null(),
+            "markdown.block_quote": style_of("dim", name),
+            "markdown.link": style_of("code", name),
+            "markdown.link_url": style_of("dim", name),
+            "markdown.hr": style_of("dim", name),
+            "markdown.table.header": style_of("heading", name),
+            "markdown.table.border": style_of("dim", name),
+        }
+    )
+
+
+def _syntax(code: str, language: str) -> Syntax:
+    return Syntax(
+        code,
+        language,
+        theme=_CODE_THEME,
+        word_wrap=True,
+        padding=0,
+        background_color="default",
+    )
+
+
+def _without_blank_ends(rows: list[Row]) -> list[Row]:
+    start, end = 0, len(rows)
+    while start < end and not rows[start]:
+        start += 1
+    while end > start and not rows[end - 1]:
+        end -= 1
+    return rows[start:end]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from prompt_toolkit.application import get_app
+from prompt_toolkit.cache import SimpleCache
 from prompt_toolkit.filters import Condition, has_completions, is_searching
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.input import Input
@@ -22,17 +24,18 @@ from prompt_toolkit.layout import (
     Window,
 )
 from prompt_toolkit.layout.menus import CompletionsMenuControl
-from prompt_toolkit.styles import Style
+from prompt_toolkit.styles import DynamicStyle
 from prompt_toolkit.widgets import SearchToolbar
 
-from crdtsync.sanitize import clean_line
-from crdtsync_cli.terminal.card import Card, questions_of
+from crdtsync_cli.terminal.card import BAR, Card, questions_of
 from crdtsync_cli.terminal.keys import bind
 from crdtsync_cli.terminal.line import Hands, TypingLine
 from crdtsync_cli.terminal.live import LiveApplication, SyncOutput
 from crdtsync_cli.terminal.painter import Painter
-from crdtsync_cli.terminal.status import live_rows, toolbar
+from crdtsync_cli.terminal.region import Region
+from crdtsync_cli.terminal.tones import live_styles
 from crdtsync_cli.terminal.whose import others_turn, own_turn
+from crdtsync_cli.terminal.widths import level_line
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
@@ -50,17 +53,6 @@ CHORD_S: Final = 0.5
 """So long after Escape or Ctrl-X the next key still belongs to it."""
 
 _SIGN: Final = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
-
-_STYLE: Final = {
-    "dim": "ansibrightblack",
-    "tool": "ansicyan",
-    "question": "ansiyellow bold",
-    "prompt": "bold",
-    "completion-menu": "bg:default fg:default",
-    "completion-menu.completion.current": "reverse",
-    "completion-menu.meta.completion": "bg:default ansibrightblack",
-    "completion-menu.meta.completion.current": "bg:default ansibrightblack",
-}
 
 
 class Desk:
@@ -80,11 +72,12 @@ class Desk:
         keys: Input,
         output: SyncOutput,
         painter: Painter,
+        region: Region,
         hands: Hands,
     ) -> None:
         self._session = session
         self._output = output
-        self._painter = painter
+        self._region = region
         self._hint = ""
         self._hint_until_s = self._leaving_until_s = float("-inf")
         self.hands = hands
@@ -97,7 +90,7 @@ class Desk:
         self.application = LiveApplication(
             layout=self._layout(),
             key_bindings=bind(self),
-            style=Style.from_dict(_STYLE),
+            style=DynamicStyle(lambda: live_styles(painter.ink.theme)),
             input=keys,
             output=output,
             erase_when_done=True,
@@ -110,6 +103,11 @@ class Desk:
     def columns(self) -> int:
         """The terminal's width."""
         return self._output.get_size().columns
+
+    @property
+    def shown(self) -> object:
+        """What is shown around the line, to be compared with what was."""
+        return self._above(), self._questions(), self._below()
 
     @property
     def now(self) -> float:
@@ -211,23 +209,21 @@ class Desk:
         if wrapped:
             return []
         if line:
-            return [("class:dim", "  … ")]
-        return [("class:prompt", clean_line(self._session.me.name)), ("", _SIGN)]
+            return [("class:dim", self._region.sign("  … "))]
+        name = level_line(self._session.me.name)
+        return [("class:prompt", name), ("", self._region.sign(_SIGN))]
 
     def _above(self) -> StyleAndTextTuples:
-        size = self._output.get_size()
-        now = self._session.place.clock.now()
-        tail = self._painter.live
-        return _lines(live_rows(self._session, tail, size.columns, size.rows, now))
+        return self._region.above(self._output.get_size())
 
     def _questions(self) -> StyleAndTextTuples:
         self._look_for_questions()
-        return _lines(self.card.rows(self.columns, self.now))
+        bar = self._region.sign(BAR)
+        return _lines(self.card.rows(self.columns, self.now, bar))
 
     def _below(self) -> StyleAndTextTuples:
         hint = self._hint if self.now < self._hint_until_s else ""
-        clock = self._session.place.clock
-        return [("class:dim", toolbar(self._session, self.columns, hint, clock))]
+        return self._region.below(self._output.get_size(), hint)
 
 
 def _lines(rows: list[tuple[str, str]]) -> StyleAndTextTuples:
@@ -239,6 +235,13 @@ def _lines(rows: list[tuple[str, str]]) -> StyleAndTextTuples:
 
 def _rows(text: Callable[[], StyleAndTextTuples]) -> ConditionalContainer:
     """A window exactly as high as its text, and none without."""
-    control = FormattedTextControl(text)
-    window = Window(control, dont_extend_height=True, wrap_lines=False)
-    return ConditionalContainer(window, Condition(lambda: bool(text())))
+    made: SimpleCache[int, StyleAndTextTuples] = SimpleCache(maxsize=1)
+
+    def once() -> StyleAndTextTuples:
+        """The text, made once per frame: it is asked for several times."""
+        return made.get(get_app().render_counter, text)
+
+    window = Window(
+        FormattedTextControl(once), dont_extend_height=True, wrap_lines=False
+    )
+    return ConditionalContainer(window, Condition(lambda: bool(once())))

@@ -18,6 +18,9 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 
 __all__ = ["LiveApplication", "SyncOutput"]
 
+PENDING_CHARS_MAX: Final = 1_000_000
+"""Of what comes while an editor has the terminal, so much is kept."""
+
 _BEGIN: Final = "\x1b[?2026h"
 _END: Final = "\x1b[?2026l"
 
@@ -26,16 +29,21 @@ class SyncOutput(Vt100_Output):
     """Writes each frame at once, marked as one synchronized update (DEC 2026).
 
     Terminals that do not know the mark still get one write per frame.
+
+    Attributes:
+        marked: Whether frames carry the mark.
     """
 
+    marked: bool = True
     _depth = 0
 
     def flush(self) -> None:
         """Write what is buffered, unless a frame is being put together."""
         if self._depth or not self._buffer:
             return
-        self._buffer.insert(0, _BEGIN)
-        self._buffer.append(_END)
+        if self.marked:
+            self._buffer.insert(0, _BEGIN)
+            self._buffer.append(_END)
         super().flush()
 
     @contextmanager
@@ -68,7 +76,7 @@ class LiveApplication(Application[None]):
         Before the application runs, and while an editor has the terminal, it waits.
         """
         if self._running_in_terminal or not self._is_running:
-            self._pending += ansi
+            self._pending = (self._pending + ansi)[-PENDING_CHARS_MAX:]
             return
         ansi, self._pending = self._pending + ansi, ""
         if not ansi:
@@ -79,6 +87,19 @@ class LiveApplication(Application[None]):
             # Raw mode does not turn a newline into a new line.
             self.frames.write_raw(ansi.replace("\n", "\r\n"))
             self._redraw()
+
+    def call(self, alert: str) -> None:
+        """Send a bell or a notification, which show nothing and move nothing."""
+        if alert and self._is_running and not self._running_in_terminal:
+            with self.frames.frame():
+                self.frames.write_raw(alert)
+
+    def print_rest(self) -> None:
+        """Write what came while the application was ending; it is not running."""
+        if self._pending:
+            self.frames.write_raw(self._pending.replace("\n", "\r\n"))
+            self.frames.flush()
+            self._pending = ""
 
     def repaint(self) -> None:
         """Paint the application anew, where something foreign has written over it."""

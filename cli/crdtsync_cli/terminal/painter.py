@@ -1,52 +1,52 @@
-"""What a window on a screen prints for an event; keeps what is still being written.
+"""Draws blocks as rows of the terminal; keeps only what the last one was.
 
-A finished thing is printed once, above; what can still change is in `live`.
+All text from outside passes `sanitize` here. Between blocks stands exactly one blank
+row or none, whatever the times they came at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from crdtsync.entities import Message, ToolCall
-from crdtsync.events import (
-    ApprovalRequested,
-    ApprovalResolved,
-    AssistantDelta,
-    AssistantMessage,
-    Failure,
-    Merged,
-    MessageAdded,
-    Notice,
-    ParticipantJoined,
-    ParticipantLeft,
-    Reset,
-    SessionEvent,
-    SessionOpened,
-    TitleChanged,
-    ToolChanged,
-    TurnEnded,
-    TurnStarted,
+from rich.text import Text
+
+from crdtsync.events import Reset, SessionEvent, SessionOpened
+from crdtsync.sanitize import clean_line, clean_text
+from crdtsync_cli.terminal.block import (
+    Answer,
+    Block,
+    Code,
+    Day,
+    Face,
+    Head,
+    Line,
+    Plan,
+    Said,
+    Thought,
+    ToolRow,
 )
-from crdtsync.sanitize import clean_line
-from crdtsync_cli.actions import HISTORY
-from crdtsync_cli.blocks import Blocks
-from crdtsync_cli.scene import SessionScene
-from crdtsync_cli.terminal.ink import PALETTE, Ink
-from crdtsync_cli.words import answer_hint, decided, duration, excerpt, outcome
+from crdtsync_cli.terminal.cast import SessionCast
+from crdtsync_cli.terminal.ink import Ink, Part, Row
+from crdtsync_cli.terminal.replay import replay
+from crdtsync_cli.terminal.story import Story, Writing
+from crdtsync_cli.terminal.tones import style_of
+from crdtsync_cli.terminal.widths import cell_len, cut
+from crdtsync_cli.words import duration, excerpt, tool_name
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
 
-__all__ = ["Painter"]
+__all__ = ["Painter", "draw"]
+
+TEXT_WIDTH_MIN: Final = 24
+"""If less is left beside a name, the text begins below it."""
 
 _MARKS: Final = {
-    "completed": ("✓", "green"),
-    "failed": ("✗", "red"),
-    "cancelled": ("-", "yellow"),
+    "completed": ("✓", "good"),
+    "failed": ("✗", "bad"),
+    "cancelled": ("-", "wait"),
 }
-_DIM: Final = "bright_black"
 
 
 class Painter:
@@ -54,180 +54,177 @@ class Painter:
 
     Args:
         session: The open session.
-        ink: Makes the lines.
+        ink: Makes the rows.
+        seen: The last message that was seen here before, or "".
     """
 
-    def __init__(self, session: Session, ink: Ink) -> None:
+    def __init__(self, session: Session, ink: Ink, *, seen: str = "") -> None:
+        self.story = Story(SessionCast(session))
+        self.ink = ink
         self._session = session
-        self._scene = SessionScene(session)
-        self._ink = ink
-        self._answers: dict[str, Blocks] = {}
-        self._answering = ""
-        self._headed = ("", "")
-        self._width = 80
-
-    @property
-    def live(self) -> str:
-        """The part of the answer that is being written and not printed yet."""
-        blocks = self._answers.get(self._answering)
-        return blocks.tail if blocks is not None else ""
+        self._seen = seen
+        self._last: Block | None = None
 
     def paint(self, event: SessionEvent, width: int) -> str:
         """The lines to print above for one event; "" for none."""
-        self._width = width
-        at = f"{event.at.astimezone():%H:%M}"
+        blocks = self.blocks(event)
+        return self.drawn([*blocks, *self.story.commit()], width)
+
+    def blocks(self, event: SessionEvent) -> list[Block]:
+        """What one event finished; of the answer being written not yet."""
         match event.body:
-            case MessageAdded(message=message):
-                return self._said(message, message.text)
-            case AssistantDelta(message=message, text=text):
-                return self._delta(message, text, at)
-            case AssistantMessage(message=message, text=text):
-                return self._finish(message, text, at)
-            case ToolChanged(tool=tool):
-                return "" if tool.open else self._tool(tool)
-            case SessionOpened() | Reset():
-                return self._so_far(event.body)
-            case body:
-                lines = [*self._around(event), *self._turn(body)]
-                return "".join(self._ink.line(t, style, width) for t, style in lines)
+            case SessionOpened() as opened:
+                return [_title(opened), *self._past(event)]
+            case Reset():
+                return [Line("read anew", ruled=True), *self._past(event)]
+        return self.story.take(event)
+
+    def drawn(self, blocks: Sequence[Block], width: int) -> str:
+        """Blocks as lines to be printed."""
+        found = []
+        for block in blocks:
+            rows = draw(block, self.ink, width)
+            if not rows:
+                continue
+            if _is_apart(self._last, block):
+                found.append("\n")
+            self._last = block
+            found.append(self.ink.ansi(rows))
+        return "".join(found)
 
     def reply(self, lines: Sequence[str], width: int) -> str:
         """What a slash command answers."""
-        return "".join(self._ink.line(f"  {line}", "", width) for line in lines)
+        return self.drawn([Line(f"  {line}", "") for line in lines], width)
 
     def error(self, text: str, hint: str, width: int) -> str:
         """What went wrong with what was typed."""
-        shown = self._ink.line(f"✗ {text}", "red", width)
-        return shown + (self._ink.line(f"  {hint}", _DIM, width) if hint else "")
+        said = [Line(f"✗ {text}", "bad"), *([Line(f"  {hint}")] * bool(hint))]
+        return self.drawn(said, width)
 
-    def _said(self, message: Message, text: str) -> str:
-        at = _time(message.at)
-        if message.role == "system":
-            name = clean_line(self._scene.name_of(message.author))
-            return self._ink.line(f"{at} -- {name} {text} --", _DIM, self._width)
-        if message.streamed:
-            return self._head(message, at) + self._markdown(message, text)
-        name = self._scene.name_of(message.author)
-        note = " (note)" if message.role == "note" else ""
-        self._headed = ("", "")
-        return self._ink.said(
-            at, name + note, self._style(message.author), text, self._width
-        )
+    def live(self, writing: Writing, width: int) -> list[Row]:
+        """What is being written and not printed yet."""
+        stream = writing.stream
+        text = clean_text(stream.tail)
+        if not text.strip():
+            return []
+        if stream.language is not None:
+            return self.ink.code(text.rstrip("\n"), stream.language, width)
+        head = self.story.head(writing)
+        rows = draw(head, self.ink, width) if head is not None else []
+        return rows + self.ink.markdown(text, width)
 
-    def _head(self, message: Message, at: str) -> str:
-        """The line above an answer; once for what a turn says in one voice."""
-        before, self._headed = self._headed, (message.turn, message.role)
-        if message.turn and before == self._headed:
-            return ""
-        name = self._scene.name_of(message.author)
-        if message.role == "thought":
-            name += " (thinking)"
-        return self._ink.head(at, name, "bold", self._width)
-
-    def _markdown(self, message: Message, text: str) -> str:
-        if message.role == "thought":
-            return self._ink.line(text.strip("\n"), f"italic {_DIM}", self._width)
-        return self._ink.markdown(text, self._width)
-
-    def _delta(self, message: str, text: str, at: str) -> str:
-        known = message in self._answers
-        blocks = self._answers.setdefault(message, Blocks())
-        self._answering = message
-        header = self._scene.message(message) or Message(message, "assistant", "", "")
-        shown = "" if known else self._head(header, at)
-        for block in blocks.feed(text):
-            shown += self._markdown(header, block) + "\n"
-        return shown
-
-    def _finish(self, message: Message, text: str, at: str) -> str:
-        blocks = self._answers.pop(message.id, None)
-        if blocks is None:
-            return self._head(message, at) + self._markdown(message, text) + "\n"
-        rest = blocks.rest(text)
-        return self._markdown(message, rest) + "\n" if rest.strip() else ""
-
-    def _tool(self, tool: ToolCall) -> str:
-        mark, style = _MARKS.get(tool.phase, ("?", ""))
-        code = f"exit {tool.exit_code}" if tool.exit_code is not None else ""
-        words = (clean_line(tool.title or tool.kind), code)
-        took = duration(tool.started_at, tool.ended_at)
-        text = "  ".join(word for word in (*words, took) if word)
-        return self._ink.line(f"  {mark} {text}", style, self._width)
-
-    def _turn(self, body: object) -> list[tuple[str, str]]:
-        match body:
-            case TurnStarted(turn=turn, agent=agent):
-                number = self._scene.turn_number(turn)
-                return [(f"── turn {number} · {clean_line(agent)} ──", _DIM)]
-            case TurnEnded(turn=turn, error=error) as ended:
-                number = self._scene.turn_number(turn)
-                good = (ended.state, ended.stop_reason) == ("ended", "end_turn")
-                lines = [
-                    (f"── turn {number} {outcome(ended)} ──", _DIM if good else "")
-                ]
-                return [*lines, *([(f"✗ {clean_line(error)}", "red")] * bool(error))]
-            case ApprovalRequested(approval=approval):
-                title = clean_line(approval.title)
-                text = f"!! permission {approval.number}: {title}"
-                return [(f"{text}  ({answer_hint(approval)})", "bold yellow")]
-            case ApprovalResolved(approval=approval):
-                how = decided(approval, self._scene)
-                return [(f"!! permission {approval.number} {how}", "yellow")]
-        return []
-
-    def _around(self, event: SessionEvent) -> list[tuple[str, str]]:
-        who = clean_line(event.actor.name) if event.actor else "somebody"
-        match event.body:
-            case ParticipantJoined(here=here):
-                found = (f"── {who} joined, {here} here ──", _DIM)
-            case ParticipantLeft(here=here):
-                found = (f"── {who} left, {here} here ──", _DIM)
-            case TitleChanged(title=title):
-                found = (f"── title: {clean_line(title)} ──", _DIM)
-            case Merged(messages=messages):
-                found = (f"── {len(messages)} messages written apart joined ──", _DIM)
-            case Notice(text=text):
-                found = (clean_line(text), _DIM)
-            case Failure(text=text, hint=hint):
-                found = (f"✗ {clean_line(text)}  {clean_line(hint)}", "red")
-            case _:
-                return []
-        return [found]
-
-    def _so_far(self, body: SessionOpened | Reset) -> str:
-        view = self._session.view
-        self._answers.clear()
-        earlier = view.message_count - HISTORY
-        title = self._title(body)
-        shown = self._ink.line(f"── {title} ──", _DIM, self._width)
-        if earlier > 0:
-            text = f"── {earlier} earlier · /history {view.message_count} ──"
-            shown += self._ink.line(text, _DIM, self._width)
-        running = view.running.id if view.running is not None else ""
-        for message in view.tail(HISTORY):
-            text = view.text(message.id)
-            if message.streamed and message.turn == running:
-                shown += self._delta(message.id, text, _time(message.at))
-            else:
-                shown += self._said(message, text)
-        return shown
-
-    def _title(self, body: SessionOpened | Reset) -> str:
-        if isinstance(body, Reset):
-            return "read anew"
-        named = f" {excerpt(body.title)}" if body.title not in {"", body.name} else ""
-        return f"session {clean_line(body.name)}{named} · /help"
-
-    def _style(self, participant: str) -> str:
-        found = self._session.view.participants.get(participant)
-        if found is None or found.kind == "agent":
-            return "bold"
-        color = PALETTE[found.slot % len(PALETTE)]
-        return f"bold {color}" if participant == self._session.me.id else color
+    def _past(self, event: SessionEvent) -> list[Block]:
+        self.story.restart()
+        self.story.now(event.at)
+        found: list[Block] = []
+        for told in replay(self._session, event.at, self._seen):
+            found += [told] if isinstance(told, Line) else self.story.take(told)
+        self._seen = ""
+        return found
 
 
-def _time(at: str) -> str:
-    try:
-        return f"{datetime.fromisoformat(at).astimezone():%H:%M}"
-    except ValueError:
-        return "--:--"
+def draw(block: Block, ink: Ink, width: int) -> list[Row]:
+    """One block as rows."""
+    match block:
+        case Said():
+            return _said(block, ink, width)
+        case Head(time=time, face=face, standing=standing):
+            apart = f" ({standing})" if standing else ""
+            parts = [(time, "dim"), (" ", ""), _name(face), (apart, "wait")]
+            return ink.text(*parts, width=width)
+        case Answer(text=text):
+            return ink.markdown(clean_text(text), width)
+        case Code(text=text, language=language):
+            return ink.code(clean_text(text), clean_line(language), width)
+        case _:
+            return _row(block, ink, width)
+
+
+def _row(block: Block, ink: Ink, width: int) -> list[Row]:
+    match block:
+        case Thought(text=text, took=took):
+            said = f"  thought {took}".rstrip()
+            return ink.text(
+                (_fit(f"{said} {excerpt(text)}", width), "thought"), width=width
+            )
+        case ToolRow():
+            return _tool(block, ink, width)
+        case Plan(rows=rows):
+            return [
+                row
+                for entry in rows
+                for row in ink.text((f"  {clean_line(entry)}", "dim"), width=width)
+            ]
+        case Day(date=date):
+            named = f"── {date:%A} {date.day} {date:%B %Y} ──"
+            return ink.text((named, "dim"), width=width)
+        case Line(text=text, tone=tone, ruled=ruled):
+            cleaned = clean_text(text).strip("\n")
+            shown = f"── {clean_line(text)} ──" if ruled else cleaned
+            return ink.text((shown, tone), width=width)
+    return []
+
+
+def _said(said: Said, ink: Ink, width: int) -> list[Row]:
+    text = clean_text(said.text).strip("\n")
+    name, tone = _name(said.face)
+    if said.kind == "system":
+        shown = f"{said.time} -- {name} {clean_line(text)} --"
+        return ink.text((shown, "dim"), width=width)
+    if said.called:
+        tone = f"{tone} called"
+    marks = ("*" * said.waits) + {"note": " (note)", "agent": " (agent)"}.get(
+        said.kind, ""
+    )
+    head: list[Part] = [(said.time, "dim"), (" ", ""), (name, tone), (marks, "dim")]
+    indent = sum(cell_len(part) for part, _ in head) + 2
+    body = Text(text.expandtabs(4))
+    if said.called:
+        body.highlight_words([said.called], style_of("called", ink.theme))
+    if width - indent < TEXT_WIDTH_MIN:
+        return ink.text(*head, width=width) + ink.wrapped(body, width)
+    beside = Text()
+    for part, part_tone in [*head, ("  ", "")]:
+        beside.append(part, style_of(part_tone, ink.theme))
+    return ink.beside(beside, body, width)
+
+
+def _tool(row: ToolRow, ink: Ink, width: int) -> list[Row]:
+    tool = row.tool
+    mark, tone = _MARKS.get(tool.phase, ("?", ""))
+    code = f"exit {tool.exit_code}" if tool.exit_code is not None else ""
+    took = duration(tool.started_at, tool.ended_at)
+    facts = "  ".join(filter(None, (took, code, clean_line(row.by))))
+    name = clean_line(tool_name(tool.kind))
+    head = f"  {ink.signs(mark)} "
+    room = width - cell_len(head) - cell_len(name) - cell_len(facts) - 4
+    title = cut(clean_line(tool.title), max(8, room))
+    said = "  ".join(filter(None, (name, title)))
+    parts: list[Part] = [(head, tone), (said, ""), (f"  {facts}" * bool(facts), "dim")]
+    return ink.text(*parts, width=width)[:1]
+
+
+def _name(face: Face) -> Part:
+    name = clean_line(face.name)
+    tone = "agent" if face.slot is None else f"slot{face.slot % 10}"
+    return name, f"{tone} mine" if face.mine else tone
+
+
+def _fit(text: str, width: int) -> str:
+    return cut(clean_line(text), width)
+
+
+def _is_apart(before: Block | None, block: Block) -> bool:
+    """Whether a blank row stands between two blocks."""
+    if before is None or isinstance(before, Head):
+        return False
+    if isinstance(block, Code) and isinstance(before, Code) and not block.first:
+        return False
+    return isinstance(before, Answer | Code) or isinstance(block, Answer | Code | Head)
+
+
+def _title(opened: SessionOpened) -> Line:
+    named = ""
+    if opened.title not in {"", opened.name}:
+        named = f" {excerpt(opened.title)}"
+    return Line(f"session {opened.name}{named} · /help", ruled=True)

@@ -1,0 +1,330 @@
+"""What a session's events mean on a screen: finished blocks, and what goes on now.
+
+Pure: events in, blocks out; times come with the events. Nothing is kept of a turn that
+is over, so that a window may stay open for weeks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Final
+
+from crdtsync.entities import Message, ToolCall
+from crdtsync.events import (
+    ApprovalRequested,
+    ApprovalResolved,
+    AssistantDelta,
+    AssistantMessage,
+    MessageAdded,
+    ParticipantLeft,
+    PlanChanged,
+    SessionEvent,
+    ThoughtDelta,
+    ToolChanged,
+    TurnEnded,
+    TurnStarted,
+    UsageChanged,
+)
+from crdtsync.schema import JsonValue
+from crdtsync_cli.terminal.block import (
+    Answer,
+    Block,
+    Code,
+    Day,
+    Face,
+    Head,
+    Line,
+    Plan,
+    Said,
+    Thought,
+    ToolRow,
+)
+from crdtsync_cli.terminal.cast import Cast
+from crdtsync_cli.terminal.stream import Stream
+from crdtsync_cli.terminal.telling import called_in, told
+from crdtsync_cli.words import decided, duration, outcome, plan_lines
+
+__all__ = ["Running", "Story", "Writing"]
+
+SPOKE_LATELY: Final = timedelta(minutes=10)
+"""Somebody who wrote within this time is not a stranger when they go."""
+
+_STANDINGS: Final = {
+    "parallel": "ran apart",
+    "stale": "late",
+    "late": "late",
+    "detached": "late",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The turn that runs.
+
+    Attributes:
+        by: Who asked for it, or "".
+        since: When it was seen to begin.
+    """
+
+    turn: str
+    number: int
+    agent: str
+    by: str
+    since: datetime
+
+
+@dataclass(slots=True)
+class Writing:
+    """One message that is being written.
+
+    Attributes:
+        thought: Whether it is one of the agent's thoughts.
+        since: When its first text was seen.
+    """
+
+    message: Message
+    thought: bool
+    since: datetime
+    stream: Stream
+
+
+class Story:
+    """Follows one session.
+
+    Args:
+        cast: Knows names and messages.
+        zone: The time zone of the times; the machine's if None.
+
+    Attributes:
+        running: The turn that runs, or None.
+        writing: What is being written, by message, in the order of its beginning.
+        tools: Tool calls that are not over, by key.
+        asking: Those of them that wait for a permission.
+        by: Who allowed or denied one, in words.
+        plan: Of the running turn.
+        usage: What the last turn said of tokens and cost.
+        spoke: When participants last wrote.
+    """
+
+    def __init__(self, cast: Cast, *, zone: tzinfo | None = None) -> None:
+        self._cast = cast
+        self._zone = zone
+        self.usage: Mapping[str, JsonValue] = {}
+        self.spoke: dict[str, datetime] = {}
+        self._today: date | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what goes on: it is told anew."""
+        self.running: Running | None = None
+        self.writing: dict[str, Writing] = {}
+        self.tools: dict[str, ToolCall] = {}
+        self.plan: tuple[JsonValue, ...] = ()
+        self.asking: set[str] = set()
+        self.by: dict[str, str] = {}
+        self._day: date | None = None
+        self._headed = ("", "")
+
+    def now(self, at: datetime) -> None:
+        """Say what day it is, before the past is told."""
+        self._today = at.astimezone(self._zone).date()
+
+    def take(self, event: SessionEvent) -> list[Block]:
+        """Follow one event; returns what it finished, deltas apart (`commit`)."""
+        match event.body:
+            case AssistantDelta(message=message, text=text):
+                self._feed(message, text, event.at, thought=False)
+                return []
+            case ThoughtDelta(message=message, text=text):
+                self._feed(message, text, event.at, thought=True)
+                return []
+            case UsageChanged(usage=usage):
+                self.usage = usage
+                return []
+            case PlanChanged(entries=entries):
+                self.plan = entries
+                return []
+            case _:
+                return [*self.commit(), *self._told(event)]
+
+    def commit(self) -> list[Block]:
+        """What of the messages being written is finished by now."""
+        found: list[Block] = []
+        for writing in self.writing.values():
+            if not writing.thought:
+                found += self._answered(writing.message, writing.stream.take())
+        return found
+
+    def head(self, writing: Writing) -> Head | None:
+        """The row above what is being written, if it was not printed."""
+        message = writing.message
+        if self._headed == (message.turn, message.role) and message.turn:
+            return None
+        return self._head(message, writing.since)
+
+    def _head(self, message: Message, since: datetime | None = None) -> Head:
+        standing = _STANDINGS.get(self._cast.standing(message), "")
+        time = self._time(message.at, since)
+        return Head(time, self.face(message.author), standing)
+
+    def face(self, participant: str) -> Face:
+        """Who somebody is on the screen."""
+        found = self._cast.participant(participant)
+        mine = participant == self._cast.me.id
+        if found is None:
+            return Face(self._cast.name_of(participant) or "agent", mine=mine)
+        return Face(found.name, found.slot if found.kind == "person" else None, mine)
+
+    # What is being written.
+
+    def _feed(self, message: str, text: str, at: datetime, *, thought: bool) -> None:
+        writing = self.writing.get(message)
+        if writing is None:
+            role = "thought" if thought else "assistant"
+            header = self._cast.message(message) or Message(message, role, "", "")
+            writing = Writing(header, thought, at, Stream())
+            self.writing[message] = writing
+        writing.stream.feed(text)
+
+    def _answered(self, message: Message, blocks: list[Answer | Code]) -> list[Block]:
+        """Blocks of an answer, under a head that says whose it is."""
+        if not blocks:
+            return []
+        before, self._headed = self._headed, (message.turn, message.role)
+        if message.turn and before == self._headed:
+            return [*blocks]
+        return [self._head(message), *blocks]
+
+    def _finish(self, message: Message, text: str, at: datetime) -> list[Block]:
+        writing = self.writing.pop(message.id, None)
+        if message.role == "thought":
+            took = (
+                duration(writing.since.isoformat(), at.isoformat()) if writing else ""
+            )
+            return [Thought(text, took)] if text.strip() else []
+        stream = writing.stream if writing is not None else Stream()
+        return self._answered(message, stream.finish(text))
+
+    # Everything else.
+
+    def _told(self, event: SessionEvent) -> list[Block]:
+        found = self._new_day(event.at)
+        match event.body:
+            case MessageAdded(message=message, queued=queued):
+                self.spoke[message.author] = event.at
+                found.append(self._said(message, queued=queued))
+            case AssistantMessage(message=message, text=text):
+                found += self._finish(message, text, event.at)
+            case ToolChanged(tool=tool):
+                found += self._tool(tool)
+            case ApprovalRequested(approval=approval):
+                self.asking.add(approval.tool)
+            case ApprovalResolved(approval=approval):
+                self.asking.discard(approval.tool)
+                self.by[approval.tool] = decided(approval, self._cast)
+                found += told(event, self._cast, self.face)
+            case TurnStarted() | TurnEnded():
+                found += self._turn(event)
+            case _:
+                found += self._around(event)
+        if found and isinstance(found[-1], Said | Line | Day):
+            # Something came between: what is said next needs a head again.
+            self._headed = ("", "")
+        return found
+
+    def _around(self, event: SessionEvent) -> list[Block]:
+        spoke = self.spoke.get(event.actor.id) if event.actor else None
+        lately = spoke is not None and event.at - spoke < SPOKE_LATELY
+        found = told(event, self._cast, self.face, spoke_lately=lately)
+        if isinstance(event.body, ParticipantLeft) and event.actor:
+            self.spoke.pop(event.actor.id, None)
+        return found
+
+    def _said(self, message: Message, *, queued: bool) -> Said:
+        waits = queued and (self.running is not None or not self._cast.has_agent())
+        me = self._cast.me
+        kinds = {"note": "note", "agent": "agent", "system": "system"}
+        return Said(
+            self._time(message.at),
+            self.face(message.author),
+            message.text,
+            kinds.get(message.role, "message"),  # type: ignore[arg-type]
+            waits,
+            called_in(message.text, me.name) if message.author != me.id else "",
+        )
+
+    def _tool(self, tool: ToolCall) -> list[Block]:
+        if tool.open:
+            self.tools[tool.key] = tool
+            # What was written before a tool is complete: text after it is another.
+            writing = self.writing.get(tool.message)
+            if writing is None or writing.thought:
+                return []
+            return self._answered(writing.message, writing.stream.finish())
+        self.tools.pop(tool.key, None)
+        return [ToolRow(tool, self.by.pop(tool.key, ""))]
+
+    def _turn(self, event: SessionEvent) -> list[Block]:
+        match event.body:
+            case TurnStarted(turn=turn, agent=agent, prompts=prompts):
+                number = self._cast.turn_number(turn)
+                asked = self._cast.message(prompts[0]) if prompts else None
+                by = self._cast.name_of(asked.author) if asked else ""
+                self.running = Running(turn, number, agent, by, event.at)
+                return [Line(f"turn {number} · {agent}", ruled=True)]
+            case TurnEnded(turn=turn) as ended:
+                return self._turn_end(turn, ended, event.at)
+        return []
+
+    def _turn_end(self, turn: str, ended: TurnEnded, at: datetime) -> list[Block]:
+        running, number = self.running, self._cast.turn_number(turn)
+        found: list[Block] = []
+        words = outcome(ended)
+        if running is not None and running.turn == turn:
+            if self.plan and not all(_is_done(entry) for entry in self.plan):
+                found.append(Plan(tuple(plan_lines(self.plan))))
+            if ended.state == "ended":
+                words += f" {duration(running.since.isoformat(), at.isoformat())}"
+            self.running, self.plan = None, ()
+        self._forget(turn)
+        good = (ended.state, ended.stop_reason) == ("ended", "end_turn")
+        tone = "dim" if good else "wait"
+        found.append(Line(f"turn {number} {words}".rstrip(), tone, ruled=True))
+        if ended.error:
+            found.append(Line(f"✗ {ended.error}", "bad"))
+        return found
+
+    def _forget(self, turn: str) -> None:
+        """Keep nothing of a turn that is over."""
+        writing = self.writing.items()
+        self.writing = {k: w for k, w in writing if w.message.turn not in {turn, ""}}
+        self.tools = {k: t for k, t in self.tools.items() if t.turn != turn}
+        self.by = {k: by for k, by in self.by.items() if not k.startswith(turn)}
+        self.asking = {key for key in self.asking if not key.startswith(turn)}
+
+    # Times.
+
+    def _new_day(self, at: datetime) -> list[Block]:
+        day = at.astimezone(self._zone).date()
+        before, self._day = self._day, max(day, self._day or day)
+        if before is None:
+            return [] if day == self._today else [Day(day)]
+        return [Day(day)] if day > before else []
+
+    def _time(self, at: str, fallback: datetime | None = None) -> str:
+        """The time of day; with the date, if that is not the last one shown."""
+        try:
+            found = datetime.fromisoformat(at).astimezone(self._zone)
+        except ValueError:
+            if fallback is None:
+                return "--:--"
+            found = fallback.astimezone(self._zone)
+        if self._day is not None and found.date() < self._day:
+            return f"{found:%Y-%m-%d %H:%M}"
+        return f"{found:%H:%M}"
+
+
+def _is_done(entry: JsonValue) -> bool:
+    return isinstance(entry, dict) and entry.get("status") == "completed"
