@@ -1,7 +1,8 @@
 """Carries out what a runner asks for: the shell between its rules and the world.
 
 One task feeds signals to `turns.runner.Runner` and carries out its effects in order,
-one drives the agent, one listens to the session. It decides nothing about leases.
+one drives the agent, one listens to the session, two speak with the relay that grants.
+It decides nothing about leases.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from crdtsync.events import (
     TurnStarted,
     TypingChanged,
 )
+from crdtsync.host.arbiters import Arbiters
 from crdtsync.host.driver import Driver
 from crdtsync.host.loops import LoopGuard
 from crdtsync.host.records import Records
@@ -38,7 +40,6 @@ from crdtsync.policies import policy_in_words
 from crdtsync.session import Session
 from crdtsync.turns import effects as fx
 from crdtsync.turns import signals as sg
-from crdtsync.turns.arbiter import Granted
 from crdtsync.turns.queue import recent
 from crdtsync.turns.runner import Runner
 
@@ -65,6 +66,8 @@ async def run_agent(
         tasks.start_soon(host.run)
         tasks.start_soon(host.driver.serve)
         tasks.start_soon(host.warm_up)
+        tasks.start_soon(host.arbiters.serve)
+        tasks.start_soon(host.arbiters.watch)
         try:
             yield host
         finally:
@@ -80,6 +83,7 @@ class Host:
         runner_id: This runner's id, unique per window.
         runner: Decides about leases and turns.
         driver: Runs the agent's process.
+        arbiters: Whom the runner asks for the lease.
     """
 
     def __init__(self, session: Session, spec: AgentSpec, settings: HostSettings):
@@ -90,7 +94,7 @@ class Host:
         self._timing = session.place.timing
         who = sg.Who(self.runner_id, session.place.identity.machine, spec.name)
         self._policy = settings.policy
-        policy = sg.Policy(collect_max=settings.collect_max)
+        policy = sg.Policy(settings.offline, settings.lost, settings.collect_max)
         self.runner = Runner(who, self._timing, policy)
         self._announcer = Announcer(session)
         self._signals: deque[sg.Signal] = deque()
@@ -103,6 +107,7 @@ class Host:
         agent = session.agent_participant(spec.name)
         self._records = Records(session, agent)
         self._loops = LoopGuard()
+        self.arbiters = Arbiters(session, self.runner_id, self._facts, self.post)
         self.driver = Driver(session, spec, agent, self.runner, settings, self.post)
 
     def post(self, signal: sg.Signal) -> None:
@@ -115,6 +120,23 @@ class Host:
         self.driver.leaving = True
         self.post(sg.Leave())
         await self._done.wait()
+        # A relay drops what a connection asked that is gone (A6).
+        await self.arbiters.settled()
+
+    def run_apart(self, *, yes: bool = True) -> None:
+        """Run waiting prompts although the relay is out of reach, until it is back.
+
+        For a person who was asked, and knows that another machine may run a turn too.
+        """
+        self.post(sg.RunApart(yes))
+
+    def take_over(self) -> None:
+        """Take the lease from whoever holds it, and run the next prompt here.
+
+        For a person: what the other turn still writes is marked late. Over a relay
+        only an owner overrules; others wait as before.
+        """
+        self.post(sg.TakeOver())
 
     async def listen(self) -> None:
         """Tell the runner what happens in the session."""
@@ -200,7 +222,9 @@ class Host:
     async def _carry_out(self, effect: fx.Effect) -> None:
         match effect:
             case fx.Acquire() | fx.Begin() | fx.Renew() | fx.Release():
-                await self._ask_arbiter(effect)
+                await self.arbiters.ask(effect)
+            case fx.RaiseEpoch():
+                await self.arbiters.raise_epoch(effect)
             case fx.WriteClaim() | fx.WriteStarted() | fx.WriteEnded():
                 self.post(await self._records.write_part(effect))
             case fx.WriteVoid() | fx.WriteDetached():
@@ -228,42 +252,3 @@ class Host:
             case fx.Done():
                 self._session.company.set_info({})
                 self._done.set()
-
-    async def _ask_arbiter(
-        self, effect: fx.Acquire | fx.Begin | fx.Renew | fx.Release
-    ) -> None:
-        log, doc = self._session.log, self._session.id
-        try:
-            match effect:
-                case fx.Acquire():
-                    await self._acquire(effect)
-                case fx.Begin(side, epoch, attempt, turn, sent_s):
-                    ok = await log.begin(doc, epoch, attempt, turn)
-                    self.post(sg.Begun(side, attempt, sent_s, ok))
-                case fx.Renew(side, epoch, attempt, sent_s):
-                    ok = await log.renew(doc, epoch, attempt)
-                    self.post(sg.Renewed(side, attempt, sent_s, ok))
-                case fx.Release(_, epoch, attempt):
-                    if await log.release(doc, epoch, attempt):
-                        self._session.bell.ring()
-        except LogUnwritable:
-            if isinstance(effect, fx.Acquire | fx.Begin):
-                self.post(sg.Failed(effect.side, effect.attempt))
-
-    async def _acquire(self, effect: fx.Acquire) -> None:
-        session = self._session
-        answer = await session.log.acquire(
-            session.id,
-            self.runner_id,
-            effect.attempt,
-            effect.min_epoch,
-            alone=not session.bell.others(),
-        )
-        if not isinstance(answer, Granted):
-            self.post(sg.Withheld(effect.side, effect.attempt, answer))
-            return
-        await session.replica.catch_up()
-        facts, turn = self._facts(), session.new_id()
-        self.post(
-            sg.Given(effect.side, effect.attempt, effect.sent_s, answer, facts, turn)
-        )

@@ -54,12 +54,16 @@ class Announcer:
 
 
 _QUARANTINE: Final = (
-    "this copy of the session is new here and cannot know whether a turn is running: "
+    "who grants turns here is new and cannot know whether one is running: "
     "waiting {:.0f} s"
 )
 
 _FIXED: Final[dict[type[fx.Notice], tuple[str, str]]] = {
     fx.RelayAway: ("lease.relay_away", "the relay is out of reach: turns wait for it"),
-    fx.AskApart: ("lease.ask_apart", "the relay is out of reach: run apart?"),
+    fx.AskApart: (
+        "lease.ask_apart",
+        "the relay is out of reach: run apart? /apart does, until it is back; another "
+        "machine may run a turn too, and both are shown side by side",
+    ),
     fx.NeedRelease: ("queue.released", "no prompt waits for a release any more"),
 }

@@ -19,8 +19,8 @@ GRANTS: Final = ("relay", "local", "offline")
 # Integers above this are not exact in every JSON reader.
 EPOCH_MAX: Final = 2**53 - 1
 # An epoch this far above the next lower one is a mistake or a forgery. Each grant adds
-# one, so that honest epochs leave no such gap; and to climb to `EPOCH_MAX` in steps that
-# are taken seriously, a forger needs 2**33 of them.
+# one, so that honest epochs leave no such gap; and to climb to `EPOCH_MAX` in steps
+# that are taken seriously, a forger needs 2**33 of them.
 EPOCH_LEAP_MAX: Final = 2**20
 
 

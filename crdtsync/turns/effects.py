@@ -15,12 +15,21 @@ from crdtsync.turns.signals import Side
 
 @dataclass(frozen=True, slots=True)
 class Acquire:
-    """Ask an arbiter for the lease."""
+    """Ask an arbiter for the lease.
+
+    Attributes:
+        side: Which arbiter.
+        attempt: Grows with each request.
+        min_epoch: The highest epoch in the document.
+        sent_s: See above.
+        take: On a person's word, over a living holder.
+    """
 
     side: Side
     attempt: int
     min_epoch: int
     sent_s: float
+    take: bool = False
 
 
 @dataclass(frozen=True, slots=True)

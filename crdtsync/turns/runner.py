@@ -60,6 +60,7 @@ from crdtsync.turns.signals import (
     Renewed,
     RunApart,
     Signal,
+    TakeOver,
     Tick,
     Who,
     Withheld,
@@ -119,7 +120,7 @@ class Runner:
         self._now = now
         self._check_clock()
         match signal:
-            case AgentEnded() | Cancel() | RunApart() | Leave():
+            case AgentEnded() | Cancel() | RunApart() | TakeOver() | Leave():
                 self._obey(signal)
             case Facts() | Tick() | LinkLive() | LinkDown() | Freed():
                 self._learn(signal)
@@ -164,6 +165,8 @@ class Runner:
                 self._out += course.cancel()
             case RunApart():
                 self._seeker.run_apart(yes=order.yes)
+            case TakeOver() if course is None:
+                self._seeker.take_over()
             case Leave():
                 self._leaving = True
                 self._out += course.leave() if course is not None else ()

@@ -54,6 +54,7 @@ class Seeker:
         self._link: Literal["live", "down"] = "down"
         self._down_s: float | None = None
         self._apart_yes = False
+        self._taking = False
         self._told: fx.Notice = fx.Proceeding()
 
     @property
@@ -88,6 +89,11 @@ class Seeker:
         """Take a person's word, good until the link is back."""
         self._apart_yes = yes
 
+    def take_over(self) -> None:
+        """Ask at once, over a living holder."""
+        self._taking = True
+        self._retry_s = 0.0
+
     def freed(self) -> None:
         """Ask at once."""
         self._retry_s = 0.0
@@ -105,6 +111,7 @@ class Seeker:
         if not self.idle:
             return []
         if not queue.pending(self.facts.entries, self.facts.turns):
+            self._taking = False
             return self.tell(fx.Proceeding())
         if now < self._retry_s:
             return []
@@ -129,6 +136,7 @@ class Seeker:
             if not self._may_run_apart(now):
                 return self.give_up(0.0, now), None
             grant = "offline"
+        self._taking = False
         raised = self._leases.raise_local() if grant == "relay" else []
         won = Won(grant, lease, given.fresh_turn)
         return [*raised, *self.tell(fx.Proceeding())], won
@@ -138,6 +146,7 @@ class Seeker:
         beat_s = self._timing.heartbeat_s
         wait_s = max(self._timing.tick_s, min(beat_s, denied.remaining_s))
         self._blocked_by = denied.turn
+        self._taking = False
         waiting: fx.Notice = fx.Quarantine(denied.remaining_s)
         if denied.holder is not None:
             waiting = fx.WaitingFor(denied.holder, denied.turn, denied.remaining_s)
@@ -183,7 +192,8 @@ class Seeker:
         self._attempt += 1
         self._asking = side
         self._asked_s = now
-        return fx.Acquire(side, self._attempt, epoch_max(self.facts.turns), now)
+        least = epoch_max(self.facts.turns)
+        return fx.Acquire(side, self._attempt, least, now, self._taking)
 
     def _relay_away(self) -> bool:
         return self.facts.arbiter is not None and self._link == "down"

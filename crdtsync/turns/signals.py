@@ -16,6 +16,8 @@ from crdtsync.turns.queue import QueueEntry
 
 Side = Literal["local", "relay"]
 Part = Literal["claim", "started", "output", "ended"]
+Offline = Literal["deny", "ask", "allow"]
+Lost = Literal["abort", "finish"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ class Policy:
         collect_max: So many waiting prompts become one turn; 1 is one turn each.
     """
 
-    offline: Literal["deny", "ask", "allow"] = "deny"
-    lost: Literal["abort", "finish"] = "abort"
+    offline: Offline = "deny"
+    lost: Lost = "abort"
     collect_max: int = 1
 
 
@@ -208,9 +210,18 @@ class RunApart:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeOver:
+    """A person wants the next prompt to run here, whoever holds the lease.
+
+    It counts for one request: a quarantine is not overruled, and a runner that runs a
+    turn already has what is wanted.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Stop, give everything back and answer with `Done`."""
 
 
-Order = AgentEnded | Cancel | RunApart | Leave
+Order = AgentEnded | Cancel | RunApart | TakeOver | Leave
 Signal = News | Answer | Order

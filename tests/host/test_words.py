@@ -41,7 +41,7 @@ async def test_a_quarantine_is_told_with_its_reason_and_seconds(
 ) -> None:
     async with open_session("plan", data=tmp_path, name="ana") as session:
         [text] = await told(session, fx.Quarantine(12.0), fx.Quarantine(8.0))
-    assert text.startswith("this copy of the session is new here")
+    assert text.startswith("who grants turns here is new")
     assert text.endswith("waiting 12 s")
 
 
