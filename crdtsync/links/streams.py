@@ -17,14 +17,21 @@ from urllib.parse import SplitResult, urlsplit
 
 import anyio
 from anyio.abc import ByteStream
-from anyio.streams.tls import TLSAttribute, TLSStream
+from anyio.streams.tls import TLSAttribute
 
 from crdtsync.errors import UsageError
 from crdtsync.links.transport import ABNORMAL, TransportClosed
 from crdtsync.links.websocket import BROKEN, CLOSE_S
 from crdtsync.sync.closing import CloseCode
 
-__all__ = ["UNREACHABLE", "close_stream", "no_address", "open_stream", "words"]
+__all__ = [
+    "UNREACHABLE",
+    "close_stream",
+    "fingerprint",
+    "no_address",
+    "open_stream",
+    "words",
+]
 
 UNREACHABLE: Final = (OSError, TimeoutError, *BROKEN)
 """What is raised where nobody answers."""
@@ -80,6 +87,20 @@ async def open_stream(
     raise min(failed, key=lambda error: error.code != ABNORMAL)
 
 
+async def fingerprint(url: str) -> str:
+    """The SHA-256, in hex, of the certificate that is shown there; nothing is sent.
+
+    Raises:
+        TransportClosed: Nobody answers, or without TLS.
+        UsageError: That is no url.
+    """
+    stream = await _connect(_parts(url), _trusting())
+    try:
+        return _fingerprint(stream)
+    finally:
+        await close_stream(stream)
+
+
 async def close_stream(stream: ByteStream) -> None:
     """Close it, whatever happens meanwhile."""
     with anyio.move_on_after(CLOSE_S, shield=True):
@@ -119,17 +140,12 @@ def _parts(url: str) -> SplitResult:
 
 
 async def _open(parts: SplitResult, pin: str) -> ByteStream:
-    host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
-    try:
-        if parts.scheme in {"ws", "http"}:
-            return await anyio.connect_tcp(host, port)
-        stream = await anyio.connect_tcp(
-            host, port, ssl_context=_context(pin), tls_standard_compatible=False
-        )
-    except UNREACHABLE as error:
-        reason = f"{parts.hostname} cannot be reached: {words(error)}"
-        raise TransportClosed(ABNORMAL, reason) from error
-    if pin and not _is_pinned(stream, pin):
+    if parts.scheme in {"ws", "http"}:
+        return await _connect(parts, None)
+    if not pin:
+        return await _connect(parts, ssl.create_default_context())
+    stream = await _connect(parts, _trusting())
+    if not hmac.compare_digest(_fingerprint(stream), pin.lower()):
         await close_stream(stream)
         raise TransportClosed(
             CloseCode.FORBIDDEN, "the certificate is not the one that the link names"
@@ -137,10 +153,21 @@ async def _open(parts: SplitResult, pin: str) -> ByteStream:
     return stream
 
 
-def _context(pin: str) -> ssl.SSLContext:
-    if not pin:
-        return ssl.create_default_context()
-    # The certificate itself is known, so that nobody has to vouch for it.
+async def _connect(parts: SplitResult, context: ssl.SSLContext | None) -> ByteStream:
+    host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
+    try:
+        if context is None:
+            return await anyio.connect_tcp(host, port)
+        return await anyio.connect_tcp(
+            host, port, ssl_context=context, tls_standard_compatible=False
+        )
+    except UNREACHABLE as error:
+        reason = f"{parts.hostname} cannot be reached: {words(error)}"
+        raise TransportClosed(ABNORMAL, reason) from error
+
+
+def _trusting() -> ssl.SSLContext:
+    """For certificates that are known themselves: nobody has to vouch for them."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
@@ -148,9 +175,8 @@ def _context(pin: str) -> ssl.SSLContext:
     return context
 
 
-def _is_pinned(stream: TLSStream, pin: str) -> bool:
+def _fingerprint(stream: ByteStream) -> str:
     certificate = stream.extra(  # noqa: S610 - no Django here
-        TLSAttribute.peer_certificate_binary
+        TLSAttribute.peer_certificate_binary, b""
     )
-    found = hashlib.sha256(certificate or b"").hexdigest()
-    return hmac.compare_digest(found, pin.lower())
+    return hashlib.sha256(certificate or b"").hexdigest()
