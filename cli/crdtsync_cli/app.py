@@ -19,7 +19,7 @@ import typer
 from crdtsync.errors import UsageError
 from crdtsync_cli.calling import Call
 from crdtsync_cli.failures import end
-from crdtsync_cli.routing import COMMANDS, LATER, Routed, nearest, route
+from crdtsync_cli.routing import COMMANDS, SUBCOMMANDS, Routed, nearest, route
 
 __all__ = ["GROUPS", "build", "run"]
 
@@ -27,7 +27,7 @@ GROUPS = {
     "Sessions": ("open", "list", "show", "search", "watch", "who", "status"),
     "Turns": ("send", "queue", "approve", "deny", "cancel", "host"),
     "Files": ("export", "import", "merge"),
-    "Other machines": ("relay",),
+    "Other machines": ("share", "join", "leave", "relay"),
     "This program": ("agents", "doctor", "config", "demo", "completion"),
 }
 """How the help page groups the commands."""
@@ -49,6 +49,9 @@ _MODULES = {
     "export": "transfer",
     "import": "transfer",
     "merge": "transfer",
+    "share": "sharing",
+    "join": "sharing",
+    "leave": "sharing",
     "relay": "relaying",
     "agents": "about",
     "config": "about",
@@ -89,7 +92,10 @@ def build(command: str = "") -> typer.Typer:
     )
     functions = {name: _function(name) for name in COMMANDS if command in {"", name}}
     for name, function in functions.items():
-        app.command(name, hidden=True)(function)
+        if name in SUBCOMMANDS:
+            app.add_typer(_group(name, function), name=name, hidden=True)
+        else:
+            app.command(name, hidden=True)(function)
     app.callback(
         help=_INTRO if command else f"{_INTRO}\n\n{_list(functions)}",
         subcommand_metavar="[SESSION | COMMAND ...]",
@@ -98,9 +104,18 @@ def build(command: str = "") -> typer.Typer:
     return app
 
 
-def _function(name: str) -> FunctionType:
+def _group(name: str, function: FunctionType) -> typer.Typer:
+    """A command that has commands of its own, and does something without them."""
+    group = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+    group.callback()(function)
+    for sub in SUBCOMMANDS[name]:
+        group.command(sub)(_function(name, f"{name}_{sub}"))
+    return group
+
+
+def _function(name: str, called: str = "") -> FunctionType:
     module = import_module(f"crdtsync_cli.commands.{_MODULES[name]}")
-    function = getattr(module, f"{name}_command")
+    function = getattr(module, f"{called or name}_command")
     assert isinstance(function, FunctionType)  # noqa: S101 - by construction
     return function
 
@@ -168,16 +183,11 @@ def _global_options(  # noqa: PLR0913 - one parameter per option
 
 
 def _check(routed: Routed, call: Call) -> None:
-    """Refuse commands of later versions, and words that are mistyped commands.
+    """Refuse words that are mistyped commands.
 
     Raises:
         UsageError: It is one of these.
     """
-    if routed.command in LATER:
-        raise UsageError(
-            f"`{routed.command}` is not in this version",
-            hint="This version joins windows of one machine; see crdtsync --help.",
-        )
     # Names like fix-lst or demo2 are nobody's mistyped command.
     near = nearest(routed.bare, COMMANDS) if routed.bare.isalpha() else ""
     if near and not call.knows(routed):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,19 +72,25 @@ class Call:
             del self.settings
         return True
 
-    def open(
+    @asynccontextmanager
+    async def open(
         self, session: str, mode: Mode = "reader"
-    ) -> AbstractAsyncContextManager[Session]:
-        """Open a session that exists; for most commands unseen by the others."""
-        from crdtsync.session.opening import open_session  # noqa: PLC0415 - slow to import
+    ) -> AsyncGenerator[Session]:
+        """Open a session that exists; for most commands unseen by the others.
 
-        return open_session(
-            session,
+        The link of a session that is not here joins it first.
+        """
+        from crdtsync.session.opening import open_session  # noqa: PLC0415 - slow to import
+        from crdtsync_cli.linking import local_name  # noqa: PLC0415 - likewise
+
+        async with open_session(
+            await local_name(self, session),
             data=self.settings.data,
             name=self.settings.name,
             create=False,
             mode=mode,
-        )
+        ) as opened:
+            yield opened
 
     def out(self, line: str) -> None:
         """Write a line of the result to stdout, at once."""

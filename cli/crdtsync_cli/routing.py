@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["COMMANDS", "LATER", "Routed", "nearest", "route"]
+__all__ = ["COMMANDS", "SUBCOMMANDS", "Routed", "nearest", "route"]
 
 COMMANDS = (
     "open",
@@ -28,6 +28,9 @@ COMMANDS = (
     "export",
     "import",
     "merge",
+    "share",
+    "join",
+    "leave",
     "relay",
     "agents",
     "doctor",
@@ -37,13 +40,13 @@ COMMANDS = (
 )
 """Every command, in the order of the help page."""
 
-LATER = ("share", "join")
-"""Commands of the contract that this version does not have."""
+SUBCOMMANDS = {"relay": ("token", "invites", "sessions")}
+"""Commands of a command; without one it does what it is named after."""
 
 WITH_VALUE = ("--data", "--name", "--color", "--log-level", "--log-file")
 """Global options that take a value."""
 
-OPEN_WITH_VALUE = ("--agent", "--permissions", "--cwd")
+OPEN_WITH_VALUE = ("--agent", "--permissions", "--cwd", "--relay", "--peer")
 """Options of `open` that take a value, for when they stand before the session."""
 
 FLAGS = ("--version", "--help")
@@ -75,7 +78,7 @@ def route(arguments: Sequence[str]) -> Routed:
         return Routed(
             before, "completion", [*_OLD_COMPLETION[leading[0]], *word, *after]
         )
-    if word and word[0] in COMMANDS + LATER:
+    if word and word[0] in COMMANDS:
         return Routed(before, word[0], [*leading, *after])
     if not word and any(flag in leading for flag in FLAGS):
         return Routed([*before, *leading], "", [])

@@ -172,7 +172,6 @@ class Access:
 
     async def revoke(self, token_id: str, *, session: str = "") -> bool:
         """Revoke a token, of one session if one is given; False if there is none."""
-
         return await self.writer.run(
             lambda c: revoke_token(c, token_id, session, self.now_ms())
         )

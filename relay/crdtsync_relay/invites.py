@@ -110,22 +110,25 @@ class Invites:
         return await self._access.writer.run(lambda c: _insert(c, invite, now_ms))
 
     def open(self, session: str) -> list[Invite]:
-        """The open invites of a session."""
+        """The open invites of a session, or of all if none is given."""
         rows = self._access.reader.execute(
             f"SELECT {_COLUMNS} FROM relay_invites"  # noqa: S608
-            " WHERE session = ? AND uses_left > 0 AND expires_at > ?"
+            " WHERE (? = '' OR session = ?) AND uses_left > 0 AND expires_at > ?"
             " ORDER BY created_at",
-            (session, self._access.now_ms()),
+            (session, session, self._access.now_ms()),
         ).fetchall()
         return [_invite(row) for row in rows]
 
     async def withdraw(self, invite_id: str, session: str) -> bool:
-        """Close an invite; False if there is none. Tokens made by it stay good."""
+        """Close an invite, of one session if one is given; False if there is none.
+
+        Tokens made by it stay good.
+        """
 
         def work(connection: sqlite3.Connection) -> bool:
             cursor = connection.execute(
-                "DELETE FROM relay_invites WHERE id = ? AND session = ?",
-                (invite_id, session),
+                "DELETE FROM relay_invites WHERE id = ? AND (? = '' OR session = ?)",
+                (invite_id, session, session),
             )
             return cursor.rowcount > 0
 

@@ -18,7 +18,8 @@ from crdtsync_cli.commands.opening import (
     CWD_HELP,
     PERMISSIONS_HELP,
 )
-from crdtsync_cli.commands.options import SessionName
+from crdtsync_cli.commands.options import Offline, Peers, Relays, SessionName
+from crdtsync_cli.linking import Linking, linked, reach
 from crdtsync_cli.plain import Plain
 from crdtsync_cli.printer import Printer
 from crdtsync_cli.running import find_agent, find_policy, running
@@ -28,7 +29,7 @@ from crdtsync_cli.signals import call_when_told_to_stop
 __all__ = ["host_command"]
 
 
-def host_command(
+def host_command(  # noqa: PLR0913 - one parameter per option
     ctx: typer.Context,
     session: SessionName,
     agent: Annotated[str, typer.Option(metavar="NAME", help=AGENT_HELP)] = "",
@@ -37,6 +38,9 @@ def host_command(
     ] = "",
     cwd: Annotated[Path | None, typer.Option(metavar="DIR", help=CWD_HELP)] = None,
     *,
+    relay: Relays = None,
+    peer: Peers = None,
+    offline: Offline = False,
     collect: Annotated[bool, typer.Option("--collect", help=COLLECT_HELP)] = False,
 ) -> None:
     """Run a session's turns without a window, until it is stopped.
@@ -53,11 +57,15 @@ def host_command(
             hint="Add --agent NAME; `crdtsync agents` lists them.",
         )
 
+    linking = Linking((*(relay or ()), *(peer or ())), offline)
+
     async def main() -> None:
+        found = await reach(call, session, linking)
         async with (
             open_session(
-                session, data=call.settings.data, name=call.settings.name
+                found, data=call.settings.data, name=call.settings.name
             ) as opened,
+            linked(opened, linking),
             running(opened, spec, policy, cwd, collect=collect),
         ):
             call.say(f"running turns of {opened.name} with {spec.name}; Ctrl-C ends it")

@@ -15,7 +15,9 @@ from crdtsync.errors import UsageError
 from crdtsync.session import Session
 from crdtsync.session.opening import open_session
 from crdtsync_cli.calling import Call
+from crdtsync_cli.commands.options import Offline, Peers, Relays
 from crdtsync_cli.lines_window import LinesWindow, Shape
+from crdtsync_cli.linking import LEAVE_S, Linking, linked, reach
 from crdtsync_cli.running import find_agent, find_policy, running
 from crdtsync_cli.signals import call_when_told_to_stop
 
@@ -28,11 +30,15 @@ CWD_HELP = "The folder it works in; by default this one."
 
 STOPPED = 130
 
+LEAVE_SCREEN_S = 2.0
+"""Who leaves a screen waits less long for the relay to have everything."""
+
 
 def open_command(  # noqa: PLR0913 - one parameter per option
     ctx: typer.Context,
     session: Annotated[
-        str | None, typer.Argument(metavar="SESSION", help="Its name, or its id.")
+        str | None,
+        typer.Argument(metavar="SESSION", help="Its name, its id, or its link."),
     ] = None,
     agent: Annotated[str, typer.Option(metavar="NAME", help=AGENT_HELP)] = "",
     permissions: Annotated[
@@ -40,6 +46,9 @@ def open_command(  # noqa: PLR0913 - one parameter per option
     ] = "",
     cwd: Annotated[Path | None, typer.Option(metavar="DIR", help=CWD_HELP)] = None,
     *,
+    relay: Relays = None,
+    peer: Peers = None,
+    offline: Offline = False,
     collect: Annotated[bool, typer.Option("--collect", help=COLLECT_HELP)] = False,
     new: Annotated[bool, typer.Option("--new", help="Make a new session.")] = False,
     plain: Annotated[
@@ -69,13 +78,15 @@ def open_command(  # noqa: PLR0913 - one parameter per option
     """Open a session, making it if need be, and take part.
 
     Lines of stdin are messages or slash commands (/help). At the end of piped input it
-    waits for the turns it asked for, and leaves.
+    waits for the turns it asked for, and leaves. A session that is on a relay is
+    linked to it each time; the link of somebody else's session joins that.
     """
     call = ctx.ensure_object(Call)
     if plain and (as_json or json_in):
         raise UsageError("--plain and --json exclude each other")
     spec = find_agent(agent, call.settings)
     policy = find_policy(permissions, call.settings)
+    linking = Linking((*(relay or ()), *(peer or ())), offline)
     if new:
         session = _new_name(call, session)
     json = as_json or json_in
@@ -87,15 +98,18 @@ def open_command(  # noqa: PLR0913 - one parameter per option
     shape = Shape(json=json, deltas=deltas, json_in=json_in, detach=detach)
 
     async def main() -> int:
+        found = await reach(call, session, linking)
+        lines = json or plain or not _has_screen()
         async with (
             open_session(
-                session, data=call.settings.data, name=call.settings.name
+                found, data=call.settings.data, name=call.settings.name
             ) as opened,
+            linked(opened, linking, leave_s=LEAVE_S if lines else LEAVE_SCREEN_S),
             running(opened, spec, policy, cwd, collect=collect),
         ):
             if opened.read_only:
                 call.say(f"warning: read-only here: {opened.read_only}")
-            if json or plain or not _has_screen():
+            if lines:
                 return await _until_stopped(LinesWindow(call, opened, shape))
             return await _on_screen(call, opened, look)
 

@@ -6,14 +6,28 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-__all__ = ["AsJson", "SessionName"]
+__all__ = ["AsJson", "Offline", "Peers", "Relays", "SessionName"]
 
 SessionName: TypeAlias = Annotated[
     str,
-    typer.Argument(
-        metavar="SESSION", help="Its name here, its id, or 8 letters of it."
-    ),
+    typer.Argument(metavar="SESSION", help="Its name here, its id, or its link."),
 ]
 AsJson: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON, one object per line.")
+]
+
+Relays: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--relay", metavar="URL", help="Link it to this relay, now and from now on."
+    ),
+]
+Peers: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--peer", metavar="URL", help="Link it to a window that listens, likewise."
+    ),
+]
+Offline: TypeAlias = Annotated[
+    bool, typer.Option("--offline", help="No links this time; all is kept here.")
 ]

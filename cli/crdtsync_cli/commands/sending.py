@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import anyio
 import typer
@@ -12,18 +12,27 @@ import typer
 from crdtsync.agents.environment import origin
 from crdtsync.errors import OperationFailed, UsageError
 from crdtsync.limits import MESSAGE_BYTES_MAX
+from crdtsync.links.addresses import is_link
 from crdtsync.schema import JsonObject
 from crdtsync.session import Sent, Session
 from crdtsync.turns.claim import TurnRecord
 from crdtsync_cli import facts
 from crdtsync_cli.calling import Call
-from crdtsync_cli.commands.options import AsJson, SessionName
+from crdtsync_cli.commands.options import AsJson, Offline, Relays, SessionName
 from crdtsync_cli.input_lines import decode
 from crdtsync_cli.jsonl import json_line
+from crdtsync_cli.link_facts import link_line
+from crdtsync_cli.linking import Linking, linked, reach
 from crdtsync_cli.plain import Plain
 from crdtsync_cli.scene import SessionScene
 
+if TYPE_CHECKING:
+    from crdtsync.links.link import Link
+
 __all__ = ["send_command"]
+
+TOLD_S: Final = 5.0
+"""How long a relay that can be reached gets to say that it has the message."""
 
 
 def send_command(  # noqa: PLR0913 - one parameter per option
@@ -39,6 +48,7 @@ def send_command(  # noqa: PLR0913 - one parameter per option
         str,
         typer.Option("--id", metavar="UUID", help="Sending it again changes nothing."),
     ] = "",
+    relay: Relays = None,
     *,
     note: Annotated[
         bool, typer.Option("--note", help="For people only; the agent never sees it.")
@@ -46,6 +56,7 @@ def send_command(  # noqa: PLR0913 - one parameter per option
     interrupt: Annotated[
         bool, typer.Option("--interrupt", help="Stop the running turn and run this.")
     ] = False,
+    offline: Offline = False,
     prompt: Annotated[
         bool, typer.Option("--prompt", help="With --as-agent: ask for a turn.")
     ] = False,
@@ -56,12 +67,13 @@ def send_command(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Send a message to a session; it is on disk when this returns.
 
+    If the session is on a relay that can be reached, it is on the relay's disk too.
     What an agent's tools send is the agent's message, and no prompt unless --prompt
     says so.
     """
     call = ctx.ensure_object(Call)
-    told = origin(os.environ)
-    as_agent = as_agent or (told.agent if told else "")
+    within = origin(os.environ)
+    as_agent = as_agent or (within.agent if within else "")
     asks = not note and (prompt or not as_agent)
     if wait and not asks:
         raise UsageError(
@@ -70,9 +82,17 @@ def send_command(  # noqa: PLR0913 - one parameter per option
         )
     body = _stdin() if text == ["-"] else " ".join(text)
 
+    linking = Linking(tuple(relay or ()), offline)
+
     async def main() -> int:
-        async with call.open(session, "writer") as opened:
-            if wait and told and opened.id == os.environ.get("CRDTSYNC_SESSION"):
+        if not is_link(session):
+            call.find(session)
+        found = await reach(call, session, linking) or session
+        async with (
+            call.open(found, "writer") as opened,
+            linked(opened, linking, leave_s=0.0) as links,
+        ):
+            if wait and within and opened.id == os.environ.get("CRDTSYNC_SESSION"):
                 raise UsageError(
                     "a turn cannot wait for the next turn of its own session",
                     hint="Send it without --wait; it runs when this turn is over.",
@@ -86,8 +106,10 @@ def send_command(  # noqa: PLR0913 - one parameter per option
                 steer="interrupt" if interrupt else "follow-up",
             )
             if not wait:
-                _report(call, opened, sent, as_json=as_json)
+                told = await _told(links)
+                _report(call, opened, sent, told, as_json=as_json)
                 return 0
+            await _told(links)
             turn = await _wait(opened, sent)
             _answer(call, opened, sent, turn, as_json=as_json)
             return 0 if turn.ended and turn.stop_reason == "end_turn" else 1
@@ -110,13 +132,34 @@ def _stdin() -> str:
     return decode(data).removesuffix("\n")
 
 
-def _report(call: Call, session: Session, sent: Sent, *, as_json: bool) -> None:
+async def _told(links: list[Link]) -> bool | None:
+    """Whether a relay has it on its disk, too; None if the session is on none."""
+    if not links:
+        return None
+    from crdtsync.links.remembered import wait_told  # noqa: PLC0415 - slow to import
+
+    return await wait_told(links, TOLD_S)
+
+
+def _report(
+    call: Call, session: Session, sent: Sent, told: bool | None, *, as_json: bool
+) -> None:
     if as_json:
         found: JsonObject = {"id": sent.id, "seq": sent.seq, "busy": sent.busy}
         if sent.position is not None:
             found["position"] = sent.position
+        if told is not None:
+            found["at_relay"] = told
         call.out(json_line(found))
-    elif sent.position is None:
+    else:
+        _say_sent(call, session, sent)
+    if told is False:
+        states = ", ".join(link_line(link) for link in session.links)
+        call.say(f"kept here; it goes out with the next connection ({states})")
+
+
+def _say_sent(call: Call, session: Session, sent: Sent) -> None:
+    if sent.position is None:
         call.say(f"sent to {session.name}")
     elif sent.busy or sent.position > 1:
         call.say(f"sent to {session.name}, number {sent.position} in the queue")

@@ -1,0 +1,125 @@
+"""Invites to a session: made at its relay, and shown with how to join by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.to_thread
+
+from crdtsync.errors import UsageError
+from crdtsync.links.addresses import parse_link
+from crdtsync.remotes import Remote, Remotes
+from crdtsync.sanitize import clean_line
+from crdtsync.schema import JsonObject, as_text
+from crdtsync_cli.durations import read_duration
+
+__all__ = ["Invitation", "Shared", "chosen_remote", "share"]
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What an invite allows.
+
+    Attributes:
+        role: viewer or editor.
+        ttl: For how long, such as 7d; empty for the relay's default.
+        uses: For how many people.
+        can_approve: Whether they may answer an agent's questions.
+    """
+
+    role: str = "editor"
+    ttl: str = ""
+    uses: int = 1
+    can_approve: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A link for others.
+
+    Attributes:
+        link: With the invite's secret.
+        lines: What people have to know of it, with the short code.
+    """
+
+    link: str
+    lines: tuple[str, ...]
+
+
+def chosen_remote(remotes: list[Remote], wanted: str, session: str) -> Remote:
+    """The remote that is meant.
+
+    Args:
+        remotes: Of the session.
+        wanted: Its address or host; empty if there is only one.
+        session: What the session is called here.
+
+    Raises:
+        UsageError: There is none, or several.
+    """
+    if not remotes:
+        raise UsageError(
+            f"{session} is on no relay yet, so that nobody else can reach it",
+            hint=f"Put it on one: crdtsync open {session} --relay URL. "
+            "`crdtsync relay` starts one.",
+        )
+    name = parse_link(wanted).bases[0] if "://" in wanted else wanted
+    found = [r for r in remotes if wanted in {"", r.host} or r.name == name]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(remote.host for remote in remotes)
+    problem = f"is not on {clean_line(name)}" if not found else "is on several relays"
+    raise UsageError(f"{session} {problem}", hint=f"Choose with --relay: {known}")
+
+
+async def share(
+    data: Path, session: str, name: str, wanted: str, invitation: Invitation
+) -> Shared:
+    """Make an invite to a session.
+
+    Args:
+        data: The data folder.
+        session: Its id.
+        name: What it is called here.
+        wanted: The relay that is meant; empty if it is on one only.
+        invitation: What it allows.
+
+    Raises:
+        UsageError: It is on no relay, or a value makes no sense.
+        AccessDenied: Only owners may invite.
+        ConnectionFailed: The relay cannot be reached.
+    """
+    from crdtsync.links.asking import ask_relay  # noqa: PLC0415 - slow to import
+
+    remotes = await anyio.to_thread.run_sync(Remotes(data).of, session)
+    remote = chosen_remote(remotes, wanted, name)
+    if not remote.token:
+        return Shared(
+            f"{remote.name}/s/{session}",
+            ("that relay asks for no tokens: whoever is on this machine can join",),
+        )
+    body: JsonObject = {
+        "role": invitation.role,
+        "uses": invitation.uses,
+        "can_approve": invitation.can_approve,
+    }
+    if invitation.ttl:
+        body["life_s"] = read_duration(invitation.ttl, "--ttl")
+    path = f"/api/v1/sessions/{session}/invites"
+    made = await ask_relay(remote.link, "POST", path, body, token=remote.token)
+    return Shared(as_text(made.get("link")), tuple(_lines(remote, invitation, made)))
+
+
+def _lines(remote: Remote, invitation: Invitation, made: JsonObject) -> list[str]:
+    count = invitation.uses
+    whom = "one person" if count == 1 else f"{count} people"
+    rights = " who may answer the agent" if invitation.can_approve else ""
+    until = f"for {invitation.ttl}" if invitation.ttl else "for 15 minutes"
+    found = [f"the link lets {whom} in as {invitation.role}{rights}, {until}"]
+    if code := clean_line(as_text(made.get("code"))):
+        found += [
+            f"or by a code, for 15 minutes: {code}",
+            f"they type: crdtsync join {code} --relay {remote.name}",
+        ]
+    return found
