@@ -154,6 +154,7 @@ def load_identity(data: Path) -> Identity:
 def _make(path: Path) -> str:
     """Write a new identity; if another process was faster, read that one's."""
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return write_once(path, json.dumps({"key": secrets.token_hex(16)}))
     except OSError as error:
         raise LogUnwritable(
