@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from crdtsync.errors import UsageError
+from crdtsync.errors import OperationFailed
 from crdtsync.sanitize import clean_line
 from crdtsync_cli import facts
+from crdtsync_cli.attention import Attention
+from crdtsync_cli.choosing import choose
 from crdtsync_cli.plain import Plain
+from crdtsync_cli.queueing import change_queue
+from crdtsync_cli.reply import Reply
+from crdtsync_cli.rights import check_role, role_here
 from crdtsync_cli.scene import SessionScene
 from crdtsync_cli.searching import found_lines
 from crdtsync_cli.slash import Command, Line, Say, help_lines, whole
+from crdtsync_cli.words import plural
 
 if TYPE_CHECKING:
-    from crdtsync.session import Sent, Session
+    from crdtsync.session import Session
 
 __all__ = ["HISTORY", "Reply", "act", "history_lines"]
 
@@ -27,45 +32,45 @@ HISTORY: Final = 20
 FOUND_MAX: Final = 50
 """The last hits that /search shows."""
 
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came of a line.
-
-    Attributes:
-        lines: To be shown to who typed it, and to nobody else.
-        sent: The message, if it was one.
-        leave: Whether the window is to be left.
-    """
-
-    lines: tuple[str, ...] = ()
-    sent: Sent | None = None
-    leave: bool = False
+_CHOICES: Final = frozenset({"activity", "clear", "copy", "follow", "mute", "theme"})
+_SENT: Final = frozenset({"note", "interrupt"})
+_LOOKS: Final = frozenset(
+    {"agents", "help", "history", "leave", "role", "search", "status", "task", "who"}
+)
 
 
-async def act(session: Session, line: Line) -> Reply:
+async def act(session: Session, line: Line, attention: Attention) -> Reply:
     """Do what a line says; returns when it is on disk.
+
+    Args:
+        session: Open.
+        line: As it was read.
+        attention: Of the window it was typed into.
 
     Raises:
         CrdtSyncError: It cannot be done; nothing was.
     """
     if isinstance(line, Say):
+        check_role(session, "editor", "writing")
         return Reply(sent=await session.send(line.text))
-    match line.slash.name:
-        case "leave":
-            return Reply(leave=True)
-        case "note":
-            return Reply(sent=await session.send(line.rest, note=True))
-        case "interrupt":
-            return Reply(sent=await session.send(line.rest, steer="interrupt"))
-        case "queue":
-            lines = await _queue(session, line)
-        case "cancel" | "allow" | "deny" | "title":
-            lines = await _decide(session, line)
-        case "export":
-            lines = await _export(session, line.words)
-        case _:
-            lines = _look(session, line)
+    slash = line.slash
+    check_role(session, slash.role, f"/{slash.name}")
+    if not slash.while_running and session.view.running is not None:
+        raise OperationFailed(
+            f"/{slash.name} has to wait: a turn runs", hint="/cancel stops it."
+        )
+    return await _do(session, line, attention)
+
+
+async def _do(session: Session, command: Command, attention: Attention) -> Reply:
+    name = command.slash.name
+    if name in _CHOICES:
+        return choose(session, command, attention)
+    if name in _SENT:
+        return await _send(session, command)
+    if name in _LOOKS:
+        return _look(session, command)
+    lines = await (_DOES.get(name) or _decide)(session, command)
     return Reply(tuple(lines))
 
 
@@ -79,24 +84,61 @@ def history_lines(session: Session, count: int) -> list[str]:
     ]
 
 
-def _look(session: Session, command: Command) -> list[str]:
+def _history(session: Session, rest: str) -> list[str]:
+    """The last messages, or those that hold a text."""
+    if not rest or rest.isdigit():
+        return history_lines(session, whole(rest, "number") if rest else HISTORY)
+    plain, view, wanted = Plain(SessionScene(session)), session.view, rest.casefold()
+    texts = ((message, view.text(message.id)) for message in view.messages)
+    found = [
+        line
+        for message, text in texts
+        if wanted in text.casefold()
+        for line in plain.history(message, text)
+    ]
+    return found or ["nothing found"]
+
+
+def _look(session: Session, command: Command) -> Reply:
     match command.slash.name:
-        case "help":
-            found = help_lines(command.rest)
-        case "who":
-            found = facts.who_lines(session)
-        case "status":
-            found = facts.status_lines(session)
+        case "leave":
+            return Reply(leave=True)
         case "history":
-            count = whole(command.words[0], "number") if command.words else HISTORY
-            found = history_lines(session, count)
+            return Reply(tuple(_history(session, command.rest)), long=True)
+        case "help":
+            return Reply(tuple(help_lines(command.rest)), long=True)
+        case "search":
+            hits = list(found_lines(session, command.rest))
+            return Reply(tuple(hits[-FOUND_MAX:] or ["nothing found"]))
+    return Reply(tuple(_facts(session, command.slash.name)))
+
+
+def _facts(session: Session, name: str) -> list[str]:
+    match name:
+        case "who":
+            return facts.who_lines(session)
+        case "status":
+            return facts.status_lines(session)
+        case "role":
+            role, why = role_here(session)
+            return [f"you are {role}: {clean_line(why)}", _MAY[role]]
         case "agents":
             here = ", ".join(map(clean_line, session.agents()))
-            found = [f"runs here: {here}" if here else facts.agent_hint(session)]
-        case _:
-            hits = list(found_lines(session, command.rest))
-            found = hits[-FOUND_MAX:] or ["nothing found"]
-    return found
+            return [f"runs here: {here}" if here else facts.agent_hint(session)]
+    return ["tasks are not there yet: they come with the workspace"]
+
+
+_MAY: Final = {
+    "viewer": "you may look; nothing that you type is sent",
+    "editor": "you may write, ask, stop turns and answer questions",
+    "owner": "you may do everything",
+}
+
+
+async def _send(session: Session, command: Command) -> Reply:
+    if command.slash.name == "note":
+        return Reply(sent=await session.send(command.rest, note=True))
+    return Reply(sent=await session.send(command.rest, steer="interrupt"))
 
 
 async def _decide(session: Session, command: Command) -> list[str]:
@@ -106,52 +148,37 @@ async def _decide(session: Session, command: Command) -> list[str]:
             return ["asked to stop the turn"]
         case "title":
             await session.rename(command.rest)
-            return []
+        case "nick":
+            from crdtsync.session.naming import take_name  # noqa: PLC0415 - rarely used
+
+            await take_name(session, command.rest)
         case answer:
             number = whole(command.words[0], "question")
             why = command.rest.partition(" ")[2]
             await session.vote(number, allow=answer == "allow", why=why)
-            return []
+    return []
 
 
-async def _queue(session: Session, command: Command) -> list[str]:
-    verb, *words = command.words or ["show"]
-    match verb, words:
-        case "show", []:
-            return facts.queue_lines(session)
-        case "run", []:
-            released = await session.prompts.release()
-            return [f"released {len(released)} of the waiting prompts"]
-        case "drop", [number]:
-            await session.prompts.drop(_prompt(session, number))
-        case "move", [number, to]:
-            position = whole(to, "position")
-            await session.prompts.move(_prompt(session, number), position)
-        case "edit", [number, _, *_]:
-            text = command.rest.split(maxsplit=2)[2]
-            await session.prompts.replace(_prompt(session, number), text)
-        case _:
-            raise UsageError(
-                f"/queue cannot do {clean_line(command.rest)!r}",
-                hint=f"It is {command.slash.usage}",
-            )
-    return facts.queue_lines(session)
+async def _fork(session: Session, command: Command) -> list[str]:
+    from crdtsync.forking import fork_session  # noqa: PLC0415 - slow to import
+
+    name = command.words[0] if command.words else None
+    forked = await fork_session(session, name=name)
+    found = [f"{forked.name} goes on from here: crdtsync {forked.name}"]
+    if forked.held:
+        found.append(f"{plural(forked.held, 'prompt')} wait there: /queue run")
+    return found
 
 
-def _prompt(session: Session, word: str) -> str:
-    """The prompt at a position of the queue."""
-    position = whole(word, "position")
-    for waiting in session.view.pending:
-        if waiting.position == position:
-            return waiting.prompt
-    raise UsageError(f"nothing waits at position {position}", hint="See /queue.")
-
-
-async def _export(session: Session, words: list[str]) -> list[str]:
+async def _export(session: Session, command: Command) -> list[str]:
     from crdtsync_cli.transferring import export_bytes, write_file  # noqa: PLC0415 - slow
 
+    words = command.words
     form = words[0] if words else "md"
     path = Path(words[1] if len(words) > 1 else f"{session.name}.{form}")
     data = await export_bytes(session, form)
     await anyio.to_thread.run_sync(write_file, path, data)
     return [f"written to {path}"]
+
+
+_DOES: Final = {"queue": change_queue, "fork": _fork, "export": _export}

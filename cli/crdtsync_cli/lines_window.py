@@ -27,13 +27,14 @@ from crdtsync.schema import JsonObject, JsonValue, as_object, plain
 from crdtsync.session.wording import check_text
 from crdtsync_cli import facts
 from crdtsync_cli.actions import HISTORY, Reply, act, history_lines
+from crdtsync_cli.attention import Attention
 from crdtsync_cli.calling import Call
 from crdtsync_cli.input_lines import Bad, stdin_lines
 from crdtsync_cli.jsonl import json_line, json_lines
 from crdtsync_cli.plain import Plain
 from crdtsync_cli.printer import Printer
 from crdtsync_cli.scene import SessionScene
-from crdtsync_cli.slash import read_line
+from crdtsync_cli.slash import Command, Line, read_line
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
@@ -72,6 +73,7 @@ class LinesWindow:
         self._shape = shape
         self._printer = Printer()
         self._plain = Plain(SessionScene(session))
+        self._attention = Attention()
         self._own: list[str] = []
         self._exit_code = 0
         self._shown = anyio.Event()
@@ -120,6 +122,10 @@ class LinesWindow:
         if self._shape.json:
             return json_lines([event], deltas=self._shape.deltas)
         lines = self._plain.lines(event)
+        self._attention.note(event)
+        if self._attention.hides(event):
+            return []
+        lines += [f"-- {x}" for x in self._attention.followed(self._session, event)]
         if isinstance(event.body, SessionOpened | Reset):
             lines += self._so_far(self._session.view.message_count)
         return lines
@@ -155,7 +161,8 @@ class LinesWindow:
             typed = read_line(line)
             if typed is None:
                 return False
-            reply = await act(self._session, typed)
+            _check_shown(typed)
+            reply = await act(self._session, typed, self._attention)
         except CrdtSyncError as error:
             await self._refuse(error, ref)
             return False
@@ -235,6 +242,19 @@ def _request(line: str, number: int) -> tuple[JsonValue, str]:
         hint='Write {"type":"send","text":"..."} or '
         '{"type":"command","line":"/allow 7"}.',
     )
+
+
+def _check_shown(line: Line) -> None:
+    """Refuse what only a window on a screen can do.
+
+    Raises:
+        UsageError: It is that.
+    """
+    if isinstance(line, Command) and line.slash.screen:
+        raise UsageError(
+            f"/{line.slash.name} needs a window on a screen",
+            hint="Open the session in a terminal, without --plain and --json.",
+        )
 
 
 def _ack(ref: JsonValue, reply: Reply) -> JsonObject:

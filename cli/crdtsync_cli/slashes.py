@@ -25,6 +25,7 @@ class Slash:
         aliases: Other names.
         needs: How many words it needs at least.
         role: Who may use it.
+        screen: Whether it needs a window on a screen.
         while_running: Whether it may be used while a turn runs here.
         words: What completion proposes for each argument: "command", "person",
             "prompt", "question", "turn", "agent", "format", or words
@@ -38,6 +39,7 @@ class Slash:
     aliases: tuple[str, ...] = ()
     needs: int = 0
     role: Role = "viewer"
+    screen: bool = False
     while_running: bool = True
     words: tuple[str, ...] = ()
     example: str = ""
@@ -173,12 +175,14 @@ REGISTRY: Final = (
         "copy",
         "[N]",
         "Put the last answer, or the Nth last, into the clipboard of your terminal.",
+        screen=True,
     ),
-    Slash("clear", "", "Clear the screen; nothing is lost."),
+    Slash("clear", "", "Clear the screen; nothing is lost.", screen=True),
     Slash(
         "theme",
         "[NAME]",
         "Choose the colours of this window.",
+        screen=True,
         words=("dark|light|none",),
     ),
     Slash("leave", "", "Leave the session; it stays.", ("quit", "exit", "q")),

@@ -105,6 +105,11 @@ class Desk:
         return self._output.get_size().columns
 
     @property
+    def rows(self) -> int:
+        """The terminal's height."""
+        return self._output.get_size().rows
+
+    @property
     def shown(self) -> object:
         """What is shown around the line, to be compared with what was."""
         return self._above(), self._questions(), self._below()

@@ -22,6 +22,7 @@ from prompt_toolkit.input.defaults import create_input
 from prompt_toolkit.output.color_depth import ColorDepth
 
 from crdtsync.events import Reset, SessionEvent, SessionOpened
+from crdtsync_cli.attention import Attention
 from crdtsync_cli.signals import call_when_told_to_stop
 from crdtsync_cli.terminal.alerts import Alerts
 from crdtsync_cli.terminal.block import Block, Line, Said
@@ -104,7 +105,8 @@ class Screen:
         self._page = Page(self._painter)
         self._alerts = Alerts(look)
         self._region = Region(session, self._painter, motion=look.motion)
-        self._typist = Typist(session, self._painter)
+        self._attention = Attention()
+        self._typist = Typist(session, self._painter, self._attention)
         output.marked = look.sync
         self.desk = Desk(
             session, keys, output, self._painter, self._region, self._typist
@@ -165,7 +167,12 @@ class Screen:
         self, event: SessionEvent, events: AsyncIterator[SessionEvent]
     ) -> None:
         blocks = self._painter.blocks(event)
+        self._attention.note(event)
+        if self._attention.hides(event):
+            return
         self._page.add(blocks)
+        printed = self._attention.followed(self._session, event)
+        self._page.add(Line(f"  {line}") for line in printed)
         if isinstance(event.body, SessionOpened | Reset):
             # What waits was in the view already that has just been told.
             with anyio.move_on_after(0):

@@ -12,8 +12,10 @@ import anyio
 
 from crdtsync.errors import CrdtSyncError, OperationFailed
 from crdtsync_cli.actions import act
+from crdtsync_cli.attention import Attention
 from crdtsync_cli.slash import Say, read_line
 from crdtsync_cli.terminal.card import Answer
+from crdtsync_cli.terminal.replies import Replies
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
@@ -43,6 +45,7 @@ class Typist:
     Args:
         session: Open.
         painter: Makes lines of the replies.
+        attention: What this window wants to see.
 
     Attributes:
         desk: Where replies are shown; set before `run`.
@@ -50,8 +53,11 @@ class Typist:
 
     desk: Desk
 
-    def __init__(self, session: Session, painter: Painter) -> None:
+    def __init__(
+        self, session: Session, painter: Painter, attention: Attention
+    ) -> None:
         self._session = session
+        self._attention = attention
         self._painter = painter
         self._send, self._tasks = anyio.create_memory_object_stream[Task](
             LINES_WAITING_MAX
@@ -99,11 +105,10 @@ class Typist:
         if isinstance(typed, Say) and task.replaces:
             await self._session.prompts.replace(task.replaces, typed.text)
             return
-        reply = await act(self._session, typed)
+        reply = await act(self._session, typed, self._attention)
         if reply.leave:
             self.desk.leave()
-        width = self.desk.columns - 1
-        self.desk.application.print_above(self._painter.reply(reply.lines, width))
+        await Replies(self.desk, self._painter).show(reply)
         if isinstance(typed, Say) and not self._session.agents():
             self.desk.say("no agent runs here: /agents")
 
