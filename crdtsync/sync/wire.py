@@ -74,7 +74,7 @@ __all__ = [
 SUBPROTOCOL: Final = "crdtsync.v1"
 """Offered in the WebSocket handshake by who speaks layer 2."""
 
-FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
+FRAME_BYTES_MAX: Final = 128 * 1024 * 1024
 """Largest frame, whole or in parts: a session of 100,000 messages takes 44 MB."""
 
 PART_BYTES_MAX: Final = 256 * 1024

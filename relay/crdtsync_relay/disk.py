@@ -46,6 +46,7 @@ class Shared:
     tally: Tally
     arbitration: Arbitration
     loads: anyio.CapacityLimiter
+    digests: anyio.CapacityLimiter
     trials: anyio.CapacityLimiter
     made: Callable[[str, bool], Awaitable[None]]
 

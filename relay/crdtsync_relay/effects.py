@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from crdtsync.sync.leasing import LeaseRequest
+from crdtsync_relay.batch import Batch
 
 __all__ = [
     "AskArbiter",
     "Close",
     "Commit",
+    "Digest",
     "Effect",
     "Load",
     "Send",
@@ -59,6 +61,13 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """Digest a large batch in a thread, then call `Room.digested`."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
 class Try:
     """Try a large update elsewhere, then call `Room.tried`."""
 
@@ -79,4 +88,4 @@ class AskArbiter:
     request: LeaseRequest
 
 
-Effect: TypeAlias = Load | Send | Close | Commit | Try | AskArbiter
+Effect: TypeAlias = Load | Send | Close | Commit | Digest | Try | AskArbiter

@@ -14,6 +14,7 @@ from crdtsync.sync.conduct import PARTS
 from crdtsync.sync.messages import Awareness, ClientState, Update
 from crdtsync.sync.protocol import Peer, Stage
 from crdtsync.sync.wire import PART_BYTES_MAX, encode, split
+from crdtsync_relay.batch import Judge
 from crdtsync_relay.effects import AskArbiter, Close, Effect, Send, Weight
 from crdtsync_relay.intake import Intake, Settled
 from crdtsync_relay.member import Member
@@ -114,13 +115,28 @@ class Hall:
         Raises:
             UpdateRefused: The member may not write this.
         """
-        guest = member.guest
-        stamp, notes_only = guest.stamp, guest.notes_only
-        if stamp is None or not (admitted.growth.claims or notes_only):
-            return
+        if admitted.growth.claims or member.guest.notes_only:
+            authority = self._authority(member)
+            if authority is not None:
+                judge(update, admitted, authority)
+
+    def judge_of(self, members: Iterable[Member]) -> Judge:
+        """Make a judge that knows what it needs; it may be asked in any thread."""
+        known = {member: self._authority(member) for member in members}
+
+        def judge_alone(member: Member, update: bytes, admitted: Admitted) -> None:
+            if (authority := known[member]) is not None:
+                judge(update, admitted, authority)
+
+        return judge_alone
+
+    def _authority(self, member: Member) -> Authority | None:
+        """What a member may write; None where nobody has an account."""
+        guest, stamp = member.guest, member.guest.stamp
+        if stamp is None:
+            return None
         present = self._present(member.participant)
-        authority = Authority(stamp.participant, stamp.approves, notes_only, present)
-        judge(update, admitted, authority)
+        return Authority(stamp.participant, stamp.approves, guest.notes_only, present)
 
     def _present(self, besides: str) -> set[str]:
         """Who has told the relay all they have, and is still here.
@@ -128,9 +144,7 @@ class Hall:
         What comes in their names from others is theirs only if they send it too.
         """
         found = {
-            member.participant
-            for member in self.members.values()
-            if member.has_told
+            member.participant for member in self.members.values() if member.has_told
         }
         return found - {besides, ""}
 

@@ -23,6 +23,7 @@ from crdtsync_relay.budget import Budget
 from crdtsync_relay.disk import Shared
 from crdtsync_relay.kinds import Kinds
 from crdtsync_relay.limits import (
+    DIGESTS_AT_ONCE_MAX,
     DRAIN_S,
     DRAIN_SPREAD_S,
     LOADS_AT_ONCE_MAX,
@@ -71,13 +72,23 @@ class Attendance:
         self.outbox = outbox
         self._running = running
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the room can listen; read nothing before."""
+        return self._running.is_ready(self.peer)
+
     async def until_ready(self) -> None:
-        """Wait until the room can listen; read nothing before."""
+        """Wait until the room can listen, or the guest has left."""
         await self._running.until_ready(self.peer)
 
     def receive(self, frame: bytes) -> None:
         """Hand a frame of the guest to the room."""
         self._running.receive(self.peer, frame)
+
+    def refuse_text(self) -> None:
+        """Have the guest sent away for a text message."""
+        reason = "W-1: a text message; frames are binary"
+        self.expel(CloseCode.PROTOCOL_ERROR, reason)
 
     def expel(self, code: CloseCode, reason: str) -> None:
         """Have the guest sent away."""
@@ -143,6 +154,7 @@ class Hub:
             tally=self.tally,
             arbitration=Arbitration(log, clock, kinds.made_at, limits.lease_ttl_s),
             loads=anyio.CapacityLimiter(LOADS_AT_ONCE_MAX),
+            digests=anyio.CapacityLimiter(DIGESTS_AT_ONCE_MAX),
             trials=anyio.CapacityLimiter(TRIALS_AT_ONCE_MAX),
             made=kinds.note,
         )

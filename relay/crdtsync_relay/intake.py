@@ -7,33 +7,22 @@ once (R-1). It knows no connection and sends nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TypeAlias
 
 from crdtsync.errors import UpdateRefused
-from crdtsync.sync.admission import Admitted, Parked, Pending
-from crdtsync.sync.untyped import Broken, UntypedDocument, Verdict
+from crdtsync.sync.admission import Parked, Pending
+from crdtsync.sync.untyped import Outcome, UntypedDocument, Verdict
 from crdtsync.sync.vectors import EMPTY_VECTOR
+from crdtsync_relay.batch import Batch, Entry, Judge
 from crdtsync_relay.limits import INBOX_BYTES_MAX, INBOX_UPDATES_MAX
 from crdtsync_relay.member import Member
 
-__all__ = ["Applied", "Intake", "Judge", "Settled"]
+__all__ = ["Applied", "Intake", "Settled"]
 
 Settled = tuple[Member, int]
 """A member and the number of an update of it."""
-
-Judge: TypeAlias = Callable[[Member, bytes, Admitted], None]
-"""Refuses what a member may not write, by raising `UpdateRefused`."""
-
-
-@dataclass(slots=True)
-class _Entry:
-    member: Member
-    numbers: list[int]
-    update: bytes
-    tries: int = 0
 
 
 @dataclass(slots=True)
@@ -72,7 +61,8 @@ class Intake:
     """The queue before one document, and what it has applied but not committed.
 
     Attributes:
-        document: None until it is loaded, or while it is loaded again.
+        document: None until it is loaded, while it is loaded again, and while it is
+            lent.
         uncommitted_bytes: Of updates that were applied and are not on disk.
     """
 
@@ -80,8 +70,10 @@ class Intake:
         "_bytes",
         "_careful",
         "_inbox",
+        "_lent",
         "_numbers",
         "_parking",
+        "_vector",
         "_waiting",
         "document",
         "uncommitted_bytes",
@@ -90,20 +82,32 @@ class Intake:
     def __init__(self) -> None:
         self.document: UntypedDocument | None = None
         self.uncommitted_bytes = 0
-        self._inbox: deque[_Entry] = deque()
+        self._inbox: deque[Entry] = deque()
         self._bytes = 0
         self._waiting: deque[_Waiting] = deque()
         self._parking: dict[Member, None] = {}
         self._numbers = count(1)
         self._careful = 0
+        self._lent = False
+        self._vector = EMPTY_VECTOR
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether the document is with a batch."""
+        return self._lent
 
     def offer(self, member: Member, number: int, update: bytes) -> None:
         """Queue an update."""
-        self._inbox.append(_Entry(member, [number], update))
+        self._inbox.append(Entry(member, [number], update))
         self._bytes += len(update)
 
     def state_vector(self) -> bytes:
-        """What the document holds; nothing while it is loaded."""
+        """What the document holds; nothing while it is loaded.
+
+        While it is lent, what it held before: who is asked then tells more than needed.
+        """
+        if self._lent:
+            return self._vector
         if self.document is None:
             return EMPTY_VECTOR
         return self.document.state_vector()
@@ -121,7 +125,7 @@ class Intake:
     @property
     def is_settled(self) -> bool:
         """Whether nothing waits to be applied or committed."""
-        return not self._inbox and not self._waiting
+        return not self._inbox and not self._waiting and not self._lent
 
     def restore(self, document: UntypedDocument) -> None:
         """Take a document as loaded; what is not on disk yet is applied to it.
@@ -133,16 +137,24 @@ class Intake:
             document.apply([waiting.update for waiting in self._waiting])
         self.document = document
 
-    def apply(self, judge: Judge) -> Applied:
-        """Apply the next batch, of which `judge` has the last word."""
+    def take(self, judge: Judge) -> Batch:
+        """Take the next batch, to be digested; `finish` follows."""
         assert self.document is not None  # noqa: S101 - `has_work` says so
-        batch = self._take()
-        try:
-            outcome = self.document.apply(
-                [entry.update for entry in batch],
-                lambda at, update, fits: judge(batch[at].member, update, fits),
-            )
-        except Broken:
+        return Batch(self.document, self._take(), judge)
+
+    def lend(self, batch: Batch) -> None:
+        """Let a batch have the document, while it is digested in another thread."""
+        self._vector = batch.document.state_vector()
+        self._lent = True
+        self.document = None
+
+    def finish(self, batch: Batch, outcome: Outcome | None) -> Applied:
+        """Take in what digesting a batch came to."""
+        self.document, self._lent = batch.document, False
+        return self._conclude(batch.entries, outcome)
+
+    def _conclude(self, batch: list[Entry], outcome: Outcome | None) -> Applied:
+        if outcome is None:
             return self._lose_document(batch)
         applied = Applied(update=outcome.update)
         done = self._sort(batch, outcome.verdicts, applied)
@@ -167,10 +179,10 @@ class Intake:
         """Members whose updates wait for others."""
         return list(self._parking)
 
-    def _take(self) -> list[_Entry]:
+    def _take(self) -> list[Entry]:
         most = 1 if self._careful else INBOX_UPDATES_MAX
         self._careful = max(0, self._careful - 1)
-        batch: list[_Entry] = []
+        batch: list[Entry] = []
         size = 0
         while self._inbox and len(batch) < most and size < INBOX_BYTES_MAX:
             entry = self._inbox.popleft()
@@ -179,7 +191,7 @@ class Intake:
         self._bytes -= size
         return batch
 
-    def _lose_document(self, batch: list[_Entry]) -> Applied:
+    def _lose_document(self, batch: list[Entry]) -> Applied:
         """Find out which update broke the document: try them one by one from now on."""
         self.document = None
         applied = Applied(broken=True)
@@ -194,7 +206,7 @@ class Intake:
         return applied
 
     def _sort(
-        self, batch: list[_Entry], verdicts: Sequence[Verdict], applied: Applied
+        self, batch: list[Entry], verdicts: Sequence[Verdict], applied: Applied
     ) -> list[Settled]:
         done: list[Settled] = []
         authors = set()
@@ -222,10 +234,10 @@ class Intake:
         else:
             applied.settled = done
 
-    def _refuse(self, entry: _Entry, why: UpdateRefused, applied: Applied) -> None:
+    def _refuse(self, entry: Entry, why: UpdateRefused, applied: Applied) -> None:
         applied.refused += [(entry.member, number, why) for number in entry.numbers]
 
-    def _park(self, entry: _Entry, pending: Pending, applied: Applied) -> None:
+    def _park(self, entry: Entry, pending: Pending, applied: Applied) -> None:
         member = entry.member
         try:
             member.parking.park(entry.update, pending, tries=entry.tries)
@@ -248,6 +260,6 @@ class Intake:
 
     def _queue_again(self, member: Member, parked: Parked) -> None:
         numbers = member.parked.pop(parked.update)
-        entry = _Entry(member, numbers, parked.update, parked.tries + 1)
+        entry = Entry(member, numbers, parked.update, parked.tries + 1)
         self._inbox.append(entry)
         self._bytes += len(parked.update)

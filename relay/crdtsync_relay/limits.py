@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-FRAME_BYTES_MAX: Final = 32 * 1024 * 1024
-"""Largest frame from a peer; a session of 100,000 messages fits into one."""
+FRAME_BYTES_MAX: Final = 128 * 1024 * 1024
+"""Largest frame from a peer: all of a session of 250,000 messages."""
+
+MESSAGE_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Largest WebSocket message; larger frames come in parts, and only from layer 2."""
 
 PEERS_PER_ROOM_MAX: Final = 500
 """Peers of one room."""
@@ -22,6 +25,9 @@ INBOX_UPDATES_MAX: Final = 512
 
 INBOX_BYTES_MAX: Final = 4 * 1024 * 1024
 """Bytes applied in one transaction; one larger update gets its own."""
+
+DIGEST_BYTES_MIN: Final = 256 * 1024
+"""So much in one transaction is applied in a thread, so that other rooms go on."""
 
 UNCOMMITTED_BYTES_MAX: Final = 64 * 1024 * 1024
 """Bytes of a room on their way to the disk; beyond it, its readers wait."""
@@ -41,7 +47,7 @@ FRAMES_BURST_MAX: Final = 40_000
 BYTES_PER_S: Final = 8 * 1024 * 1024
 """Bytes that a participant may send in the long run."""
 
-BYTES_BURST_MAX: Final = 128 * 1024 * 1024
+BYTES_BURST_MAX: Final = 256 * 1024 * 1024
 """Bytes at once: a few long sessions brought back to an emptied relay."""
 
 PRESENCE_STATE_BYTES_MAX: Final = 4096
@@ -65,8 +71,14 @@ LEASES_WAITING_MAX: Final = 16
 LEASE_TTL_S: Final = 15.0
 """Life of a grant of a lease; so long a new relay grants nothing (T-3)."""
 
+SILENT_RETRY_S: Final = 1.0
+"""Who was taken for dead is told to wait so long before it comes back."""
+
 RESYNC_S: Final = 2.0
 """A peer whose updates wait for others is asked for what it has, this often."""
+
+DIGESTS_AT_ONCE_MAX: Final = 2
+"""Large batches that are applied at the same time."""
 
 TRIALS_AT_ONCE_MAX: Final = 2
 """Processes that try large updates at the same time."""

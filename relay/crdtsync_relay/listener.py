@@ -21,7 +21,7 @@ from crdtsync.sync.protocol import FrameTooLarge
 from crdtsync.sync.untyped import UntypedDocument
 from crdtsync_relay.effects import Try
 from crdtsync_relay.hall import Hall
-from crdtsync_relay.limits import LEASES_WAITING_MAX
+from crdtsync_relay.limits import LEASES_WAITING_MAX, SILENT_RETRY_S
 from crdtsync_relay.member import Guest, Member
 
 __all__ = ["Listener"]
@@ -52,6 +52,19 @@ class Listener:
                 code = CloseCode.TOO_LARGE
                 self._hall.close(member, code, str(error), retry_after_s=None, now=now)
             self._hall.push(member)
+
+    def keep_time(self, member: Member, now: float) -> None:
+        """Let time pass for one connection."""
+        protocol = member.protocol
+        if protocol is None or protocol.next_tick_s > now:
+            return
+        for arrival in protocol.tick(now):
+            if isinstance(arrival, Closed):
+                code, reason = arrival.code, arrival.reason
+                self._hall.close(
+                    member, code, reason, retry_after_s=SILENT_RETRY_S, now=now
+                )
+        self._hall.push(member)
 
     def _handle(
         self, member: Member, document: UntypedDocument, arrival: Arrival, now: float

@@ -8,17 +8,23 @@ from __future__ import annotations
 from enum import Enum
 
 from crdtsync.errors import UpdateRefused
-from crdtsync.sync.arrivals import Closed
 from crdtsync.sync.closing import CloseCode
 from crdtsync.sync.leasing import LeaseAnswer, LeaseRequest
 from crdtsync.sync.protocol import Peer
-from crdtsync.sync.untyped import Broken, UntypedDocument
+from crdtsync.sync.untyped import Broken, Outcome, UntypedDocument
 from crdtsync.sync.vectors import EMPTY_VECTOR
-from crdtsync_relay.effects import Close, Commit, Effect, Load
+from crdtsync_relay.batch import Batch
+from crdtsync_relay.effects import Close, Commit, Digest, Effect, Load
 from crdtsync_relay.greeting import conduct_for
 from crdtsync_relay.hall import Hall
+from crdtsync_relay.intake import Applied
 from crdtsync_relay.leases import Leases
-from crdtsync_relay.limits import RESYNC_S, UNCOMMITTED_BYTES_MAX, Limits
+from crdtsync_relay.limits import (
+    DIGEST_BYTES_MIN,
+    RESYNC_S,
+    UNCOMMITTED_BYTES_MAX,
+    Limits,
+)
 from crdtsync_relay.listener import Listener
 from crdtsync_relay.member import Guest, Member
 
@@ -80,7 +86,8 @@ class Room:
     def is_congested(self) -> bool:
         """Whether frames are to be left unread for now."""
         waiting = self.hall.intake.waiting_bytes
-        return self.state is State.LOADING or waiting > UNCOMMITTED_BYTES_MAX
+        busy = self.state is State.LOADING or self.hall.intake.is_lent
+        return busy or waiting > UNCOMMITTED_BYTES_MAX
 
     @property
     def is_settled(self) -> bool:
@@ -187,7 +194,22 @@ class Room:
 
     def flush(self, *, now: float) -> None:
         """Apply a batch: log it once, send it once, refuse and park what must be."""
-        applied = self.hall.intake.apply(self.hall.judge)
+        intake = self.hall.intake
+        batch = intake.take(self.hall.judge)
+        if batch.size < DIGEST_BYTES_MIN:
+            self._conclude(intake.finish(batch, batch.digest()), now)
+            return
+        batch.judge = self.hall.judge_of(batch.members)
+        intake.lend(batch)
+        self.hall.ask(Digest(batch))
+
+    def digested(self, batch: Batch, outcome: Outcome | None, *, now: float) -> None:
+        """Take in what a large batch came to, and hear whoever waited."""
+        self._conclude(self.hall.intake.finish(batch, outcome), now)
+        for member in list(self.hall.members.values()):
+            self._hear(member, now)
+
+    def _conclude(self, applied: Applied, now: float) -> None:
         if applied.update:
             self.hall.pass_on(applied.update, applied.author)
             self.hall.ask(Commit(applied.number, applied.update))
@@ -229,15 +251,7 @@ class Room:
         self.release_presence(now=now)
         self._leases.tick(now)
         for member in list(self.hall.members.values()):
-            protocol = member.protocol
-            if protocol is not None and protocol.next_tick_s <= now:
-                for arrival in protocol.tick(now):
-                    if isinstance(arrival, Closed):
-                        code, reason = arrival.code, arrival.reason
-                        self.hall.close(
-                            member, code, reason, retry_after_s=1.0, now=now
-                        )
-                self.hall.push(member)
+            self._listener.keep_time(member, now)
         for member in self.hall.intake.parked():
             self._ask_for_missing(member, now)
 

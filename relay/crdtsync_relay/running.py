@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from crdtsync.errors import (
-    CrdtSyncError,
-    OperationFailed,
-)
+from crdtsync.errors import CrdtSyncError, OperationFailed
 from crdtsync.sync.closing import CloseCode
+from crdtsync_relay.batch import Batch
 from crdtsync_relay.disk import Disk, Shared
-from crdtsync_relay.effects import AskArbiter, Close, Commit, Effect, Load, Send, Try
-from crdtsync_relay.leases import overrules
+from crdtsync_relay.effects import (
+    AskArbiter,
+    Close,
+    Commit,
+    Digest,
+    Effect,
+    Load,
+    Send,
+    Try,
+)
 from crdtsync_relay.member import Guest
 from crdtsync_relay.peer import Outbox
+from crdtsync_relay.questions import Questions
 from crdtsync_relay.room import Room, State
 
 __all__ = ["Running"]
@@ -57,8 +62,7 @@ class Running:
         self._work = anyio.Event()
         self._commits: deque[Commit] = deque()
         self._committing = anyio.Event()
-        self._questions: deque[AskArbiter] = deque()
-        self._asking = anyio.Event()
+        self._questions = Questions(room, self.disk, shared, self.carry_out)
         self._changed = anyio.Event()
         self._watching = 0
         self._dead = anyio.Event()
@@ -75,7 +79,7 @@ class Running:
             async with anyio.create_task_group() as group:
                 self._group = group
                 self.carry_out()
-                for task in (self._flush, self._commit, self._arbitrate):
+                for task in (self._flush, self._commit, self._questions.attend):
                     group.start_soon(task)
                 await self._dead.wait()
                 group.cancel_scope.cancel()
@@ -139,9 +143,15 @@ class Running:
         self.room.receive(peer, frame, now=self.now)
         self.carry_out()
 
+    def is_ready(self, peer: int) -> bool:
+        """Whether the peer's next frame may be received, or the peer has left."""
+        room = self.room
+        waits = room.is_congested or room.is_trying(peer)
+        return not waits or peer not in self._outboxes
+
     async def until_ready(self, peer: int) -> None:
         """Wait until the peer's next frame may be received."""
-        while self.room.is_congested or self.room.is_trying(peer):
+        while not self.is_ready(peer):
             self.room.is_alive(peer, now=self.now)
             with anyio.move_on_after(1.0):
                 await self._change()
@@ -192,17 +202,20 @@ class Running:
                 self._shared.tally.closed[code] += 1
                 if (outbox := self._outboxes.get(peer)) is not None:
                     outbox.close(code, reason)
-            case Load():
-                self._start(self._load)
-            case Try():
-                self._start(lambda: self._try(effect))
             case AskArbiter():
-                self._questions.append(effect)
-                self._asking.set()
+                self._questions.put(effect)
+            case _:
+                self._start(effect)
 
-    def _start(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _start(self, effect: Load | Digest | Try) -> None:
         assert self._group is not None  # noqa: S101 - see `carry_out`
-        self._group.start_soon(task)
+        match effect:
+            case Load():
+                self._group.start_soon(self._load)
+            case Digest(batch):
+                self._group.start_soon(self._digest, batch)
+            case Try():
+                self._group.start_soon(self._try, effect)
 
     def _send(self, send: Send) -> None:
         tally = self._shared.tally
@@ -249,7 +262,8 @@ class Running:
                     self.carry_out()
                     return
                 if self.disk.wants_compaction:
-                    self._start(self.disk.compact)
+                    assert self._group is not None  # noqa: S101 - it runs this
+                    self._group.start_soon(self.disk.compact)
                 self.room.committed(batch[-1].number, now=self.now)
                 self.carry_out()
 
@@ -266,6 +280,15 @@ class Running:
             self.room.loaded(document, now=self.now)
         self.carry_out()
 
+    async def _digest(self, batch: Batch) -> None:
+        # Its pure Python parts let other rooms go on; the native ones are short.
+        outcome = await anyio.to_thread.run_sync(
+            batch.digest, limiter=self._shared.digests
+        )
+        if self.room.state is not State.DEAD:
+            self.room.digested(batch, outcome, now=self.now)
+            self.carry_out()
+
     async def _try(self, effect: Try) -> None:
         refusal = None
         try:
@@ -275,27 +298,4 @@ class Running:
             code, reason = CloseCode.RATE_LIMITED, "no large updates can be tried now"
             self.room.expel(effect.peer, code, reason, retry_after_s=5.0, now=self.now)
         self.room.tried(effect.peer, effect.update, refusal, now=self.now)
-        self.carry_out()
-
-    async def _arbitrate(self) -> None:
-        while True:
-            await self._asking.wait()
-            self._asking = anyio.Event()
-            while self._questions:
-                question = self._questions.popleft()
-                member = self.room.hall.members.get(question.peer)
-                if member is not None:
-                    await self._answer(question, may_take=overrules(member.guest))
-
-    async def _answer(self, question: AskArbiter, *, may_take: bool) -> None:
-        arbitration, request = self._shared.arbitration, question.request
-        try:
-            await self.disk.make()
-            name = self.room.name
-            answer = await arbitration.ask(name, request, may_take=may_take)
-        except CrdtSyncError as error:
-            _logger.error("the arbiter cannot answer: %s", error)
-            self.room.failed("the relay cannot write", now=self.now)
-        else:
-            self.room.arbitrated(question.peer, request, answer, now=self.now)
         self.carry_out()

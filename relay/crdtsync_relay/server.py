@@ -29,6 +29,7 @@ from crdtsync_relay.app import Relay
 from crdtsync_relay.door import Door
 from crdtsync_relay.hub import open_hub
 from crdtsync_relay.kinds import Kinds
+from crdtsync_relay.limits import MESSAGE_BYTES_MAX
 from crdtsync_relay.owner import owner_token
 from crdtsync_relay.settings import Settings
 from crdtsync_relay.sharing import Sharing
@@ -201,7 +202,8 @@ def _config(settings: Settings, listener: socket.socket) -> Config:
     config.include_server_header = False
     config.backlog = BACKLOG
     config.max_app_queue_size = QUEUED_FRAMES_MAX
-    config.websocket_max_message_size = settings.limits.frame_bytes_max + 1024
+    most = min(settings.limits.frame_bytes_max, MESSAGE_BYTES_MAX)
+    config.websocket_max_message_size = most + 1024
     config.graceful_timeout = min(GRACE_S, settings.drain_s)
     config.alpn_protocols = ["http/1.1"]
     return config

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from crdtsync_relay.budget import Budget
-from crdtsync_relay.effects import Close, Commit, Effect, Load, Send
+from crdtsync_relay.effects import Close, Commit, Digest, Effect, Load, Send
 from crdtsync_relay.limits import Limits
 from crdtsync_relay.member import Guest
 from crdtsync_relay.presence import Stamp
@@ -37,6 +37,7 @@ class Scene:
     uncommitted: deque[Commit] = field(default_factory=deque)
     loads: int = 0
     session: bool = False
+    digests: deque[Digest] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.room = Room("room", self.limits, session=self.session)
@@ -47,17 +48,22 @@ class Scene:
         for effect in self.room.take():
             self.effects.append(effect)
             match effect:
-                case Send(peers, frames):
-                    for peer in peers:
-                        self.frames.setdefault(peer, []).extend(frames)
-                        for frame in frames:
-                            self.inboxes.setdefault(peer, []).extend(decode(frame))
+                case Send():
+                    self._deliver(effect)
                 case Close(peer):
                     self.closed[peer] = effect
                 case Commit():
                     self.uncommitted.append(effect)
                 case Load():
                     self.loads += 1
+                case Digest():
+                    self.digests.append(effect)
+
+    def _deliver(self, send: Send) -> None:
+        for peer in send.peers:
+            self.frames.setdefault(peer, []).extend(send.frames)
+            for frame in send.frames:
+                self.inboxes.setdefault(peer, []).extend(decode(frame))
 
     def load(self) -> None:
         """Give the room what the log holds."""
@@ -92,9 +98,18 @@ class Scene:
 
     def flush(self) -> None:
         """Apply everything that waits."""
-        while self.room.has_work:
-            self.room.flush(now=self.now)
-            self.work()
+        while self.room.has_work or self.digests:
+            if self.digests:
+                self.digest()
+            else:
+                self.room.flush(now=self.now)
+                self.work()
+
+    def digest(self) -> None:
+        """Apply a large batch, as a thread would."""
+        batch = self.digests.popleft().batch
+        self.room.digested(batch, batch.digest(), now=self.now)
+        self.work()
 
     def commit(self) -> None:
         """Put everything on disk."""

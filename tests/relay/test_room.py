@@ -379,6 +379,43 @@ def test_a_large_update_is_tried_elsewhere_and_what_follows_it_waits() -> None:
     assert len(reader.text) == 300_001
 
 
+def test_while_a_large_batch_is_applied_elsewhere_its_room_waits() -> None:
+    scene, writer, other = live(1, 2, layer_2=True), Writer(7), Writer(8)
+    large = writer.write("x" * 300_000)
+    scene.say(1, Update(large))
+    scene.room.tried(1, large, None, now=scene.now)
+    scene.room.flush(now=scene.now)
+    scene.work()
+    assert scene.digests
+    assert scene.room.is_congested
+    assert not scene.room.is_settled
+    scene.say(2, Update(other.write("y")))
+    scene.join(3)
+    scene.say(3, SyncStep1(b"\0"))
+    assert not scene.room.has_work
+    assert not of(SyncStep2, scene.heard(3))
+    scene.digest()
+    assert not scene.room.is_congested
+    assert of(SyncStep2, scene.heard(3))
+    scene.flush()
+    scene.commit()
+    assert len(text_of(scene.log)) == 300_001
+
+
+def test_a_peer_that_leaves_while_its_batch_is_applied_leaves_its_work() -> None:
+    scene, writer = live(1, layer_2=True), Writer(7)
+    large = writer.write("x" * 300_000)
+    scene.say(1, Update(large))
+    scene.room.tried(1, large, None, now=scene.now)
+    scene.room.flush(now=scene.now)
+    scene.work()
+    scene.room.leave(1, now=scene.now)
+    assert not scene.room.is_idle
+    scene.flush()
+    scene.commit()
+    assert len(text_of(scene.log)) == 300_000
+
+
 def test_everybody_is_sent_away_when_the_relay_drains_spread_over_time() -> None:
     scene = live(1, 2, 3, layer_2=True)
     scene.room.evict(CloseCode.RESTART, "the relay stops", spread_s=9.0, now=scene.now)
@@ -419,7 +456,7 @@ def test_a_guest_hears_first_who_the_relay_is_and_what_it_takes() -> None:
     hello = scene.heard(1)[0]
     assert isinstance(hello, Hello)
     assert (hello.end, hello.role, hello.participant) == ("relay", "viewer", "ada")
-    assert hello.limits.frame_bytes == 32 * 1024 * 1024
+    assert hello.limits.frame_bytes == 128 * 1024 * 1024
 
 
 def test_a_room_takes_no_more_peers_than_its_limit() -> None:
