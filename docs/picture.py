@@ -112,11 +112,11 @@ def play(terminals: Terminals) -> dict[str, str]:
     terminals.wait("bob", lambda text: "turn 1" in text)
     terminals.type("bob", "good. then write a note about this folder")
     terminals.enter("bob")
-    terminals.wait("ana", lambda text: "permission 1" in text)
+    terminals.wait("ana", lambda text: "PERMISSION #1" in text)
     terminals.type("bob", "ana, ok for you?")
     terminals.type("ana", "/allow 1")
-    terminals.wait("ana", lambda text: "bob typing" in text and "/allow 1" in text)
-    terminals.wait("bob", lambda text: "ana typing" in text)
+    terminals.wait("ana", lambda text: "bob is typing" in text and "/allow 1" in text)
+    terminals.wait("bob", lambda text: "ana is typing" in text)
     return {name: terminals.screen(name) for name in ("ana", "bob")}
 
 

@@ -61,7 +61,7 @@ def test_a_permission_is_answered_in_the_other_window(tmux: Tmux) -> None:
     bob = opened(tmux, "bob")
     ana.type("write a note")
     ana.press("Enter")
-    bob.wait_for("!! permission 1: Write NOTES.md")
+    bob.wait_for("PERMISSION #1 demo wants: Write NOTES.md")
     assert not (tmux.home / "greet" / "NOTES.md").exists()
     bob.type("/allow 1")
     bob.press("Enter")
@@ -80,7 +80,7 @@ def test_who_comes_in_mid_turn_sees_the_turn(tmux: Tmux) -> None:
     bob.wait_for("ana  count to 400")
     bob.wait_for("turn 1")
     bob.press("C-c")
-    bob.wait_for("not your turn")
+    bob.wait_for("ana's turn: /cancel stops it")
     ana.press("C-c")
     for pane in (ana, bob):
         pane.wait_for("turn 1 cancelled")

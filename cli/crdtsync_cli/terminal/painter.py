@@ -110,8 +110,9 @@ class Painter:
         if stream.language is not None:
             return self.ink.code(text.rstrip("\n"), stream.language, width)
         head = self.story.head(writing)
-        rows = draw(head, self.ink, width) if head is not None else []
-        return rows + self.ink.markdown(text, width)
+        above: list[Row] = [()] if _is_apart(self._last, head or Answer(text)) else []
+        above += draw(head, self.ink, width) if head is not None else []
+        return above + self.ink.markdown(text, width)
 
     def _past(self, event: SessionEvent) -> list[Block]:
         self.story.restart()
@@ -143,10 +144,8 @@ def draw(block: Block, ink: Ink, width: int) -> list[Row]:
 def _row(block: Block, ink: Ink, width: int) -> list[Row]:
     match block:
         case Thought(text=text, took=took):
-            said = f"  thought {took}".rstrip()
-            return ink.text(
-                (_fit(f"{said} {excerpt(text)}", width), "thought"), width=width
-            )
+            said = " ".join(filter(None, ("thought", took, excerpt(text))))
+            return ink.text(("  ", ""), (cut(said, width - 2), "thought"), width=width)
         case ToolRow():
             return _tool(block, ink, width)
         case Plan(rows=rows):
@@ -208,10 +207,6 @@ def _name(face: Face) -> Part:
     name = clean_line(face.name)
     tone = "agent" if face.slot is None else f"slot{face.slot % 10}"
     return name, f"{tone} mine" if face.mine else tone
-
-
-def _fit(text: str, width: int) -> str:
-    return cut(clean_line(text), width)
 
 
 def _is_apart(before: Block | None, block: Block) -> bool:

@@ -17,6 +17,7 @@ from crdtsync.events import (
     ApprovalResolved,
     AssistantDelta,
     AssistantMessage,
+    Merged,
     MessageAdded,
     ParticipantLeft,
     PlanChanged,
@@ -47,6 +48,15 @@ from crdtsync_cli.terminal.telling import called_in, told
 from crdtsync_cli.words import decided, duration, outcome, plan_lines
 
 __all__ = ["Running", "Story", "Writing"]
+
+APART: Final = timedelta(seconds=5)
+"""What comes in before a message that is here for so long was written apart.
+
+Two people who write at the same moment are no news.
+"""
+
+RECENT_MAX: Final = 100
+"""Of so many messages it is known when they came."""
 
 SPOKE_LATELY: Final = timedelta(minutes=10)
 """Somebody who wrote within this time is not a stranger when they go."""
@@ -113,6 +123,7 @@ class Story:
         self._zone = zone
         self.usage: Mapping[str, JsonValue] = {}
         self.spoke: dict[str, datetime] = {}
+        self._came: dict[str, datetime] = {}
         self._today: date | None = None
         self.restart()
 
@@ -182,6 +193,7 @@ class Story:
     def _feed(self, message: str, text: str, at: datetime, *, thought: bool) -> None:
         writing = self.writing.get(message)
         if writing is None:
+            self._note_came(message, at)
             role = "thought" if thought else "assistant"
             header = self._cast.message(message) or Message(message, role, "", "")
             writing = Writing(header, thought, at, Stream())
@@ -214,6 +226,7 @@ class Story:
         match event.body:
             case MessageAdded(message=message, queued=queued):
                 self.spoke[message.author] = event.at
+                self._note_came(message.id, event.at)
                 found.append(self._said(message, queued=queued))
             case AssistantMessage(message=message, text=text):
                 found += self._finish(message, text, event.at)
@@ -234,7 +247,19 @@ class Story:
             self._headed = ("", "")
         return found
 
+    def _note_came(self, message: str, at: datetime) -> None:
+        self._came[message] = at
+        if len(self._came) > RECENT_MAX:
+            del self._came[next(iter(self._came))]
+
+    def _is_news(self, merged: Merged, at: datetime) -> bool:
+        """Whether a block came in above what was read already."""
+        came = self._came.get(merged.before)
+        return came is None or at - came > APART
+
     def _around(self, event: SessionEvent) -> list[Block]:
+        if isinstance(event.body, Merged) and not self._is_news(event.body, event.at):
+            return []
         spoke = self.spoke.get(event.actor.id) if event.actor else None
         lately = spoke is not None and event.at - spoke < SPOKE_LATELY
         found = told(event, self._cast, self.face, spoke_lately=lately)
