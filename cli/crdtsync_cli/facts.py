@@ -15,6 +15,7 @@ from crdtsync.policies import policy_in_words
 from crdtsync.sanitize import clean_line
 from crdtsync.schema import JsonObject, JsonValue
 from crdtsync.turns.claim import TurnRecord
+from crdtsync_cli.link_facts import link_facts
 from crdtsync_cli.scene import SessionScene
 from crdtsync_cli.words import answer_hint, columns, excerpt
 
@@ -141,6 +142,7 @@ def status_lines(session: Session) -> list[str]:
         ("question", f"{a.number} {clean_line(a.title)} ({answer_hint(a)})")
         for a in view.open_approvals()
     ]
+    rows += [("link", fact.line) for fact in link_facts(session)]
     rows.append(("history", f"{view.message_count} messages, log {session.head}"))
     return columns(rows)
 
@@ -172,6 +174,7 @@ def status_json(session: Session) -> JsonObject:
         "messages": view.message_count,
         "people": [person.name for person in session.people()],
         "agents": list[JsonValue](session.agents()),
+        "links": [fact.json for fact in link_facts(session)],
         "policies": list[JsonValue](_policies(session)),
         "turn": _turn_json(running) if running else None,
         "queue": list[JsonValue](queue_json(session)),

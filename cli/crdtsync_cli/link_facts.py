@@ -6,17 +6,22 @@ A window that has links writes down how they stand; other processes read that.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crdtsync.errors import DataError
+from crdtsync.log.heads import read_head
 from crdtsync.remotes import Remotes
 from crdtsync.sanitize import clean_line
 from crdtsync.schema import JsonObject
+from crdtsync_cli.words import plural
 
 if TYPE_CHECKING:
+    from crdtsync.catalog import Entry
     from crdtsync.links.link import Link
     from crdtsync.session import Session
 
-__all__ = ["LinkFact", "link_facts", "link_line"]
+__all__ = ["LinkFact", "Whereabouts", "link_facts", "link_line", "whereabouts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class LinkFact:
         host = self.name.partition("://")[2] or self.name
         found = f"{clean_line(host)} {clean_line(self.state)}"
         if self.unsynced:
-            found += f", {self.unsynced} updates not there yet"
+            found += f", {plural(self.unsynced, 'update')} not there yet"
         if self.round_trip_s is not None and self.state in {"live", "read-only"}:
             found += f", {self.round_trip_s * 1000:.0f} ms"
         return f"{found}: {clean_line(self.reason)}" if self.reason else found
@@ -59,6 +64,36 @@ class LinkFact:
             "unsynced": self.unsynced,
             "round_trip_ms": None if trip is None else round(trip * 1000, 1),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a session is, besides here.
+
+    Attributes:
+        hosts: Of its relays.
+        unsynced: Updates here that no relay is known to have; None if unknown, and if
+            it is on none.
+    """
+
+    hosts: tuple[str, ...]
+    unsynced: int | None
+
+
+def whereabouts(data: Path, entry: Entry) -> Whereabouts:
+    """Where a session is that is not opened for this; the last that is known."""
+    remotes = Remotes(data)
+    try:
+        known = remotes.of(entry.id)
+    except DataError:
+        return Whereabouts(("?",), None)
+    notes = [note for r in known for note in remotes.seen(entry.id, r.name)]
+    seqs = [note.safe_seq for note in notes if note.safe_seq is not None]
+    head = read_head(entry.path, entry.id) if seqs else None
+    unsynced = None if head is None else max(0, head - max(seqs))
+    if known and all(remote.role == "viewer" for remote in known):
+        unsynced = 0
+    return Whereabouts(tuple(remote.host for remote in known), unsynced)
 
 
 def link_line(link: Link) -> str:

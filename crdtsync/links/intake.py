@@ -101,6 +101,8 @@ class Intake:
                 self._admit(parked.update, origin, parked.tries + 1, hold=hold)
 
     def _admit(self, update: bytes, origin: str, tries: int, *, hold: bool) -> None:
+        # What a viewer writes reaches nobody.
+        hold = hold and not self._session.read_only
         scanned = self._index.scan(update)
         admission = self._index.check(scanned)
         if not isinstance(admission, Admitted):

@@ -198,7 +198,7 @@ class Reactions:
     def _bring(self, states: tuple[ClientState, ...]) -> None:
         brought = self._bridge.incoming(states)
         for payload in brought.payloads:
-            self._session.company.receive(payload)
+            self._session.company.bring(payload)
         self._session.company.dead(brought.gone)
 
     def _now(self) -> float:

@@ -6,6 +6,7 @@ Presence never enters the log (D-1); it travels on the bell alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import anyio
@@ -23,6 +24,7 @@ from crdtsync.events import (
 )
 from crdtsync.policies import policy_in_words
 from crdtsync.presence import (
+    Asking,
     InfoValue,
     Joined,
     Left,
@@ -31,6 +33,7 @@ from crdtsync.presence import (
     PresenceState,
     PresenceTable,
     Updated,
+    decode,
 )
 
 PRESENT = b"p"
@@ -74,6 +77,7 @@ class Company:
         self._windows: dict[str, set[str]] = {}
         self._opened_ms = int(clock.boottime() * 1000)
         self._left: set[str] = set()
+        self._brought: dict[str, bytes] = {}
         if own is not None:
             self._windows[own.participant] = {own.window}
             self.table.set_local(own, clock.boottime())
@@ -87,10 +91,26 @@ class Company:
         now = self._clock.boottime()
         try:
             self._changed(self.table.receive(payload, now))
+            asked = isinstance(decode(payload), Asking)
         except ProtocolError:
             # A window of another version: it will be unseen, and that is all.
             return
+        if asked:
+            self._show_brought()
         self._due.set()
+
+    def bring(self, payload: bytes) -> None:
+        """Take in a payload that came through a link of this window."""
+        self.receive(payload)
+        with suppress(ProtocolError):
+            self._brought[decode(payload).window] = payload
+
+    def _show_brought(self) -> None:
+        """Tell a window that asks who is on other machines, as it may have no link."""
+        there = {state.window for state in self.table.windows()}
+        self._brought = {w: p for w, p in self._brought.items() if w in there}
+        for payload in self._brought.values():
+            self._bell.ring(PRESENT + payload)
 
     def dead(self, windows: Sequence[str]) -> None:
         """Take windows for gone whose sockets were found dead."""

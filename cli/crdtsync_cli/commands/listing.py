@@ -12,6 +12,7 @@ from crdtsync.schema import JsonObject, JsonValue
 from crdtsync_cli.calling import Call
 from crdtsync_cli.commands.options import AsJson
 from crdtsync_cli.jsonl import json_line
+from crdtsync_cli.link_facts import Whereabouts, whereabouts
 from crdtsync_cli.words import ago, columns
 
 __all__ = ["list_command"]
@@ -21,29 +22,34 @@ def list_command(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """List your sessions, the last active first."""
     call = ctx.ensure_object(Call)
     entries = call.catalog.entries()
+    where = {entry.id: whereabouts(call.settings.data, entry) for entry in entries}
     if as_json:
         for entry in entries:
-            call.out(json_line(_json(entry)))
+            call.out(json_line(_json(entry, where[entry.id])))
     elif not entries:
         call.say(f"no sessions in {call.settings.data} yet; make one: crdtsync NAME")
     else:
         now = datetime.now(UTC)
-        head = ("NAME", "ACTIVE", "MESSAGES", "PEOPLE", "TITLE")
-        for line in columns([head, *(_row(entry, now) for entry in entries)]):
+        head = ("NAME", "ACTIVE", "MESSAGES", "PEOPLE", "WHERE", "UNSYNCED", "TITLE")
+        rows = [_row(entry, where[entry.id], now) for entry in entries]
+        for line in columns([head, *rows]):
             call.out(line)
 
 
-def _row(entry: Entry, now: datetime) -> tuple[str, ...]:
+def _row(entry: Entry, where: Whereabouts, now: datetime) -> tuple[str, ...]:
+    unsynced = "?" if where.unsynced is None else str(where.unsynced)
     return (
         entry.name,
         "file is gone" if entry.missing else ago(entry.active_at, now),
         str(entry.messages),
         ", ".join(map(clean_line, entry.people)),
+        ", ".join(map(clean_line, where.hosts)) or "here",
+        unsynced if where.hosts else "-",
         clean_line(entry.title),
     )
 
 
-def _json(entry: Entry) -> JsonObject:
+def _json(entry: Entry, where: Whereabouts) -> JsonObject:
     return {
         "id": entry.id,
         "name": entry.name,
@@ -53,6 +59,8 @@ def _json(entry: Entry) -> JsonObject:
         "active_at": entry.active_at,
         "people": list[JsonValue](entry.people),
         "messages": entry.messages,
+        "relays": list[JsonValue](where.hosts),
+        "unsynced": where.unsynced,
         "path": str(entry.path),
         "missing": entry.missing,
     }
