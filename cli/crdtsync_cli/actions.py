@@ -181,4 +181,22 @@ async def _export(session: Session, command: Command) -> list[str]:
     return [f"written to {path}"]
 
 
-_DOES: Final = {"queue": change_queue, "fork": _fork, "export": _export}
+async def _share(session: Session, command: Command) -> list[str]:
+    from crdtsync_cli.inviting import share_this  # noqa: PLC0415 - rarely used
+
+    return await share_this(session, command)
+
+
+async def _join(session: Session, command: Command) -> list[str]:
+    from crdtsync_cli.inviting import join_other  # noqa: PLC0415 - rarely used
+
+    return await join_other(session, command)
+
+
+_DOES: Final = {
+    "queue": change_queue,
+    "fork": _fork,
+    "export": _export,
+    "share": _share,
+    "join": _join,
+}

@@ -158,6 +158,20 @@ REGISTRY: Final = (
     ),
     # The session as a whole.
     Slash(
+        "share",
+        "[editor | viewer] [TIME]",
+        "Make a link and a code that let somebody in.",
+        words=("editor|viewer",),
+        example="/share viewer 7d",
+    ),
+    Slash(
+        "join",
+        "LINK | CODE [RELAY]",
+        "Join another session, to be opened then.",
+        needs=1,
+        example="/join 17-otter-maple-sonic",
+    ),
+    Slash(
         "fork",
         "[NAME]",
         "Make a new session that goes on from here.",
