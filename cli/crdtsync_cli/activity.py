@@ -26,6 +26,7 @@ from crdtsync.events import (
     TitleChanged,
 )
 from crdtsync.sanitize import clean_line, clean_text
+from crdtsync.schema import JsonValue
 from crdtsync_cli.scene import SessionScene
 from crdtsync_cli.words import columns, decided, duration, excerpt, plural, tool_name
 
@@ -40,6 +41,7 @@ __all__ = [
     "asker",
     "output_lines",
     "tool_id",
+    "written",
 ]
 
 KEPT_MAX: Final = 100
@@ -141,6 +143,19 @@ def tool_id(session: Session, tool: ToolCall) -> str:
     return f"{SessionScene(session).turn_number(tool.turn)}.{place}"
 
 
+def written(value: JsonValue) -> str:
+    """What an agent passed to a tool, as people read it: a line per field."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if not isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    lines = []
+    for key, item in value.items():
+        text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+        lines.append(f"{key}: {text}")
+    return "\n".join(lines)
+
+
 def asker(session: Session, turn: str) -> str:
     """Id of the participant who asked for a turn; "" if that is not known."""
     record = session.view.turns.get(turn)
@@ -194,13 +209,10 @@ def _tool_text(tool: ToolCall) -> str:
 
 def _input(tool: ToolCall) -> list[str]:
     """What the agent passed to the tool, unless its title says as much."""
-    if tool.input in (None, "", {}, tool.title):
+    text = clean_text(written(tool.input))
+    if not text or clean_line(text) == clean_line(tool.title):
         return []
-    if isinstance(tool.input, str):
-        text = tool.input
-    else:
-        text = json.dumps(tool.input, ensure_ascii=False, indent=1)
-    return [f"  > {row}" for row in clean_text(text).splitlines()]
+    return [f"  > {row}" for row in text.splitlines()]
 
 
 def _tools(session: Session) -> Iterator[Deed]:

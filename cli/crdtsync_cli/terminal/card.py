@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from crdtsync.entities import Approval, Option
 from crdtsync.sanitize import clean_line, clean_text
-from crdtsync.schema import JsonValue, as_object
+from crdtsync_cli.activity import written
 from crdtsync_cli.scene import SessionScene
 from crdtsync_cli.words import cells
 
@@ -227,7 +227,7 @@ def _headline(question: Question) -> str:
 
 def _details(approval: Approval, columns: int) -> list[str]:
     """The input as rows, so that nobody approves what a title hides."""
-    text = clean_text(_written(approval.input)).expandtabs(4)
+    text = clean_text(written(approval.input)).expandtabs(4)
     if not text.strip() or clean_line(text) == clean_line(approval.title):
         return []
     rows = [
@@ -239,16 +239,6 @@ def _details(approval: Approval, columns: int) -> list[str]:
         more = len(rows) - DETAIL_ROWS_MAX + 1
         rows = [*rows[: DETAIL_ROWS_MAX - 1], f"... {more} more rows: /activity"]
     return rows
-
-
-def _written(value: JsonValue) -> str:
-    if isinstance(value, str):
-        return value
-    lines = []
-    for key, item in as_object(value).items():
-        shown = item if isinstance(item, str) else repr(item)
-        lines.append(f"{key}: {shown}")
-    return "\n".join(lines)
 
 
 def _cut(text: str, columns: int) -> str:

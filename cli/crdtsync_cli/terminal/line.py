@@ -90,6 +90,7 @@ class TypingLine:
             buffer.reset()
         elif self._hands.accept(self.pastes.unfold(buffer.text), self.recalled):
             buffer.reset(append_to_history=True)
+            self._desk.say("")
         else:
             self._desk.say("the disk is slow: press Enter again in a moment")
 

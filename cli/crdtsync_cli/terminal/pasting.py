@@ -35,7 +35,7 @@ class Pastes:
     def take(self, pasted: str) -> str:
         """What to insert for a paste: its text without controls, or a mark for it."""
         text = clean_text(pasted)
-        lines = text.count("\n") + 1
+        lines = text.removesuffix("\n").count("\n") + 1
         if len(text) <= CHARS_MAX and lines <= LINES_MAX:
             return text
         self._last += 1
