@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from crdtsync.errors import SessionNotFound, UsageError
 from crdtsync.links.addresses import SessionLink, is_link, parse_link
-from crdtsync.remotes import Remotes
+from crdtsync.remotes import Remote, Remotes
 from crdtsync.sanitize import clean_line
 
 if TYPE_CHECKING:
@@ -33,17 +33,20 @@ class Linking:
     Attributes:
         relays: Addresses and links to be remembered, from --relay and --peer.
         offline: Whether this time no link is wanted.
+        listen: Where this window listens, from --listen; empty for nowhere.
 
     Raises:
-        UsageError: Both.
+        UsageError: Links are wanted, and none.
     """
 
     relays: tuple[str, ...] = ()
     offline: bool = False
+    listen: str = ""
 
     def __post_init__(self) -> None:
-        if self.relays and self.offline:
-            raise UsageError("--offline and --relay exclude each other")
+        if self.offline and (self.relays or self.listen):
+            option = "--relay" if self.relays else "--listen"
+            raise UsageError(f"--offline and {option} exclude each other")
 
 
 async def join(
@@ -143,18 +146,23 @@ async def _make(call: Call, session: str | None) -> str:
 
 @asynccontextmanager
 async def linked(
-    session: Session, linking: Linking, *, leave_s: float = LEAVE_S
+    session: Session,
+    linking: Linking,
+    more: Sequence[Remote] = (),
+    *,
+    leave_s: float = LEAVE_S,
 ) -> AsyncGenerator[list[Link]]:
     """Keep a session linked to its relays in the block, unless it has none.
 
     Args:
         session: Open.
         linking: Whether links are wanted.
+        more: To be linked to this time only.
         leave_s: How long the end of the block waits for what was written to get there.
     """
     remotes = Remotes(session.place.data)
     known = await anyio.to_thread.run_sync(remotes.of, session.id)
-    if linking.offline or not known or session.unstorable:
+    if linking.offline or not (known or more) or session.unstorable:
         yield []
         return
     from crdtsync.links.remembered import (  # noqa: PLC0415 - slow to import
@@ -162,7 +170,7 @@ async def linked(
         wait_told,
     )
 
-    async with open_remembered(session) as links:
+    async with open_remembered(session, more) as links:
         await links.follow()
         yield list(links)
         await wait_told(list(links), leave_s)

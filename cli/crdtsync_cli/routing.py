@@ -46,7 +46,14 @@ SUBCOMMANDS = {"relay": ("token", "invites", "sessions")}
 WITH_VALUE = ("--data", "--name", "--color", "--log-level", "--log-file")
 """Global options that take a value."""
 
-OPEN_WITH_VALUE = ("--agent", "--permissions", "--cwd", "--relay", "--peer")
+OPEN_WITH_VALUE = (
+    "--agent",
+    "--permissions",
+    "--cwd",
+    "--relay",
+    "--peer",
+    "--listen",
+)
 """Options of `open` that take a value, for when they stand before the session."""
 
 FLAGS = ("--version", "--help")

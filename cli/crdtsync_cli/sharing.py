@@ -8,13 +8,13 @@ from pathlib import Path
 import anyio.to_thread
 
 from crdtsync.errors import UsageError
-from crdtsync.links.addresses import parse_link
+from crdtsync.links.addresses import SessionLink, parse_link
 from crdtsync.remotes import Remote, Remotes
 from crdtsync.sanitize import clean_line
 from crdtsync.schema import JsonObject, as_text
 from crdtsync_cli.durations import read_duration
 
-__all__ = ["Invitation", "Shared", "chosen_remote", "share"]
+__all__ = ["Invitation", "Shared", "chosen_remote", "invite", "share"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ def chosen_remote(remotes: list[Remote], wanted: str, session: str) -> Remote:
         raise UsageError(
             f"{session} is on no relay yet, so that nobody else can reach it",
             hint=f"Put it on one: crdtsync open {session} --relay URL. "
-            "`crdtsync relay` starts one.",
+            "`crdtsync relay` starts one. Without a relay: crdtsync open "
+            f"{session} --listen :0",
         )
     name = parse_link(wanted).bases[0] if "://" in wanted else wanted
     found = [r for r in remotes if wanted in {"", r.host} or r.name == name]
@@ -90,10 +91,20 @@ async def share(
         AccessDenied: Only owners may invite.
         ConnectionFailed: The relay cannot be reached.
     """
+    remotes = await anyio.to_thread.run_sync(_places, data, session)
+    return await invite(chosen_remote(remotes, wanted, name), session, invitation)
+
+
+async def invite(remote: Remote, session: str, invitation: Invitation) -> Shared:
+    """Make an invite at a relay, or at a window that listens.
+
+    Raises:
+        AccessDenied: Only owners may invite.
+        UsageError: A value makes no sense.
+        ConnectionFailed: It cannot be reached.
+    """
     from crdtsync.links.asking import ask_relay  # noqa: PLC0415 - slow to import
 
-    remotes = await anyio.to_thread.run_sync(Remotes(data).of, session)
-    remote = chosen_remote(remotes, wanted, name)
     if not remote.token:
         return Shared(
             f"{remote.name}/s/{session}",
@@ -108,18 +119,41 @@ async def share(
         body["life_s"] = read_duration(invitation.ttl, "--ttl")
     path = f"/api/v1/sessions/{session}/invites"
     made = await ask_relay(remote.link, "POST", path, body, token=remote.token)
-    return Shared(as_text(made.get("link")), tuple(_lines(remote, invitation, made)))
+    link, code = as_text(made.get("link")), clean_line(as_text(made.get("code")))
+    return Shared(link, (_terms(invitation), *_by_code(remote, parse_link(link), code)))
 
 
-def _lines(remote: Remote, invitation: Invitation, made: JsonObject) -> list[str]:
+def _places(data: Path, session: str) -> list[Remote]:
+    """The relays of a session, and the window of this data folder that listens."""
+    from crdtsync_relay.way_in import find_window  # noqa: PLC0415 - rarely needed
+
+    remotes = Remotes(data).of(session)
+    own = find_window(data, session)
+    return [*remotes, Remote.at(own, session, own.secret)] if own else remotes
+
+
+def _terms(invitation: Invitation) -> str:
     count = invitation.uses
     whom = "one person" if count == 1 else f"{count} people"
     rights = " who may answer the agent" if invitation.can_approve else ""
     until = f"for {invitation.ttl}" if invitation.ttl else "for 15 minutes"
-    found = [f"the link lets {whom} in as {invitation.role}{rights}, {until}"]
-    if code := clean_line(as_text(made.get("code"))):
-        found += [
+    return f"the link lets {whom} in as {invitation.role}{rights}, {until}"
+
+
+def _by_code(remote: Remote, link: SessionLink, code: str) -> list[str]:
+    """How to come in by a code, if that is possible."""
+    if not code:
+        return []
+    if not remote.pin:
+        return [
             f"or by a code, for 15 minutes: {code}",
             f"they type: crdtsync join {code} --relay {remote.name}",
         ]
-    return found
+    from crdtsync_relay.nearby import can_announce, shown_pin  # noqa: PLC0415 - rare
+
+    if not can_announce(link):
+        return []
+    return [
+        f"or nearby, for 15 minutes: crdtsync join {code} --nearby",
+        f"there they compare the certificate: {shown_pin(link.pin)}",
+    ]

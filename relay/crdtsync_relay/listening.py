@@ -7,11 +7,9 @@ no link for others: that is an invite, made over HTTP as at any relay.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import socket
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,40 +19,23 @@ import anyio
 import anyio.to_thread
 
 from crdtsync.agents.tasks import open_tasks
-from crdtsync.errors import ConnectionFailed, CrdtSyncError, LogUnwritable, UsageError
+from crdtsync.errors import ConnectionFailed, UsageError
 from crdtsync.identity import ID
-from crdtsync.links.addresses import (
-    SessionLink,
-    host_port,
-    is_link,
-    parse_link,
-    split_host_port,
-)
-from crdtsync.private_files import write_once
+from crdtsync.links.addresses import SessionLink, host_port, is_link, split_host_port
 from crdtsync_relay.certificate import load_certificate
 from crdtsync_relay.owner import OWNER_FILE
 from crdtsync_relay.reach import ALL, ALL_IPV4, reachable
 from crdtsync_relay.server import Listening, bind, run_relay
 from crdtsync_relay.settings import Settings
+from crdtsync_relay.way_in import folder_of, last_port, listening_alone, note_way_in
 
-__all__ = ["Window", "find_window", "listen"]
+__all__ = ["Window", "listen"]
 
 DRAIN_S: Final = 1.0
 """Longest wait for the last commits and farewells: a person waits for the window."""
 
 STOP_S: Final = 3.0
 """Longest wait for all of it to end."""
-
-LOCK_TRIES_MAX: Final = 10
-"""Whoever only looks whether a window listens has the lock for an instant."""
-
-LOCK_PAUSE_S: Final = 0.05
-
-_FOLDER: Final = "listening"
-_LOCK_FILE: Final = "lock"
-
-_WAY_IN: Final = "way-in"
-"""The link by which this data folder's own programs come in; it tells the port too."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,9 +70,9 @@ async def listen(data: Path, session: str, where: str) -> AsyncGenerator[Window]
     """
     if not ID.fullmatch(session) or is_link(where):
         raise UsageError(f"{where!r} is no address", hint="Such as 0.0.0.0:4711.")
-    folder = data / _FOLDER / session
+    folder = folder_of(data, session)
     certificate = await anyio.to_thread.run_sync(load_certificate, folder.parent)
-    async with _locked(folder), open_tasks() as tasks:
+    async with listening_alone(folder), open_tasks() as tasks:
         listener, host = _bind(where, folder)
         settings = Settings(
             folder,
@@ -107,31 +88,16 @@ async def listen(data: Path, session: str, where: str) -> AsyncGenerator[Window]
         # The window may be cancelled; its guests are to be told all the same.
         scope, ended = anyio.CancelScope(shield=True), anyio.Event()
         place = await tasks.start(partial(_run, settings, listener, stop, scope, ended))
-        own = await anyio.to_thread.run_sync(
-            _note_way_in, settings, replace(place, session=session)
-        )
+        place = replace(place, session=session)
         try:
-            yield Window(replace(place, session=session), own)
+            own = _own(settings, place)
+            await anyio.to_thread.run_sync(note_way_in, folder, own)
+            yield Window(place, own)
         finally:
             stop.set()
             scope.deadline = anyio.current_time() + STOP_S
             with anyio.CancelScope(shield=True):
                 await ended.wait()
-
-
-def find_window(data: Path, session: str) -> SessionLink | None:
-    """The way into a window of this data folder that listens now; None without one."""
-    folder = data / _FOLDER / session
-    try:
-        with _lock(folder, fcntl.LOCK_SH):
-            return None
-    except BlockingIOError:
-        pass
-    except OSError:
-        return None
-    with suppress(OSError, CrdtSyncError):
-        return parse_link((folder / _WAY_IN).read_text(encoding="ascii"))
-    return None
 
 
 async def _run(
@@ -157,7 +123,7 @@ def _bind(where: str, folder: Path) -> tuple[socket.socket, str]:
     """Bind the first of the addresses that are meant that can be had."""
     host, port = split_host_port(where)
     hosts = [host] if host else [ALL, ALL_IPV4]
-    ports = [port] if port is not None else [_last_port(folder), 0]
+    ports = [port] if port is not None else [last_port(folder), 0]
     failed: ConnectionFailed | None = None
     for wanted in ports:
         for at in hosts:
@@ -169,63 +135,10 @@ def _bind(where: str, folder: Path) -> tuple[socket.socket, str]:
     raise failed
 
 
-def _last_port(folder: Path) -> int:
-    with suppress(OSError, CrdtSyncError):
-        link = parse_link((folder / _WAY_IN).read_text(encoding="ascii"))
-        return split_host_port(link.host)[1] or 0
-    return 0
-
-
-def _note_way_in(settings: Settings, place: SessionLink) -> SessionLink:
-    """Keep the link by which this data folder comes in, for its owner alone."""
-    port = split_host_port(place.host)[1] or 0
-    everywhere = settings.host in {ALL, ALL_IPV4}
-    host = "127.0.0.1" if everywhere else settings.host
-    path = settings.data / _WAY_IN
-    try:
-        token = (settings.data / OWNER_FILE).read_text(encoding="ascii").strip()
-        base = f"https://{host_port(host, port)}"
-        own = replace(place, bases=(base,), secret=token)
-        path.unlink(missing_ok=True)
-        write_once(path, own.text)
-    except OSError as error:
-        raise LogUnwritable(f"{path} cannot be written: {error}") from error
-    return own
-
-
-@asynccontextmanager
-async def _locked(folder: Path) -> AsyncGenerator[None]:
-    """Be the only window that listens for a session in this data folder."""
-    with ExitStack() as stack:
-        for tries_left in reversed(range(LOCK_TRIES_MAX)):
-            try:
-                stack.enter_context(_lock(folder, fcntl.LOCK_EX))
-                break
-            except BlockingIOError as error:
-                if not tries_left:
-                    raise UsageError(
-                        "another window here listens for this session already",
-                        hint="Open this one without --listen; it follows the other.",
-                    ) from error
-                await anyio.sleep(LOCK_PAUSE_S)
-            except OSError as error:
-                raise LogUnwritable(f"{folder} cannot be written: {error}") from error
-        yield
-
-
-@contextmanager
-def _lock(folder: Path, mode: int) -> Iterator[None]:
-    """Hold the lock.
-
-    Raises:
-        BlockingIOError: Another process has it.
-    """
-    if mode == fcntl.LOCK_EX:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    flags = os.O_RDWR | (os.O_CREAT if mode == fcntl.LOCK_EX else 0)
-    descriptor = os.open(folder / _LOCK_FILE, flags, 0o600)
-    try:
-        fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
+def _own(settings: Settings, place: SessionLink) -> SessionLink:
+    """The link by which this data folder comes in."""
+    host, port = split_host_port(place.host)
+    here = "127.0.0.1" if settings.host in {ALL, ALL_IPV4} else host
+    token = (settings.data / OWNER_FILE).read_text(encoding="ascii").strip()
+    base = f"https://{host_port(here, port or 0)}"
+    return replace(place, bases=(base,), secret=token)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from zeroconf import ServiceInfo
     from zeroconf.asyncio import AsyncZeroconf
 
-__all__ = ["Nearby", "announce", "can_look", "find_nearby"]
+__all__ = ["Nearby", "announce", "can_announce", "find_nearby", "shown_pin"]
 
 SERVICE: Final = "_crdtsync._tcp.local."
 
@@ -57,6 +57,8 @@ CLOSE_S: Final = 1.0
 PIN_CHARS: Final = 16
 """So much of the fingerprint is announced, and shown for comparing: 64 bits."""
 
+_GROUP_CHARS: Final = 4
+
 _logger = logging.getLogger(__name__)
 
 
@@ -75,14 +77,25 @@ class Nearby:
     live: bool
 
 
-def can_look() -> bool:
+def _can_look() -> bool:
     """Whether the extra is installed."""
     return find_spec("zeroconf") is not None
 
 
+def can_announce(place: SessionLink) -> bool:
+    """Whether a window there is announced: with the extra, and beyond loopback."""
+    return _can_look() and not is_loopback(split_host_port(place.host)[0])
+
+
+def shown_pin(pin: str) -> str:
+    """How a fingerprint begins, for people to compare."""
+    starts = range(0, PIN_CHARS, _GROUP_CHARS)
+    return " ".join(pin[start : start + _GROUP_CHARS] for start in starts)
+
+
 @asynccontextmanager
 async def announce(person: str, place: SessionLink) -> AsyncGenerator[bool]:
-    """Announce a listening window while the block runs.
+    """Announce a listening window while the block runs, if it can be.
 
     A network that takes no announcements is no error: it is logged.
 
@@ -91,9 +104,9 @@ async def announce(person: str, place: SessionLink) -> AsyncGenerator[bool]:
         place: How others reach it.
 
     Yields:
-        Whether it is announced: not without the extra, and not on loopback alone.
+        Whether it is announced.
     """
-    if not can_look() or is_loopback(split_host_port(place.host)[0]):
+    if not can_announce(place):
         yield False
         return
     async with open_tasks() as tasks:
@@ -108,7 +121,7 @@ async def find_nearby(look_s: float = LOOK_S) -> list[Nearby]:
         UsageError: The extra is not installed.
         ConnectionFailed: This machine has no network to look in.
     """
-    if not can_look():
+    if not _can_look():
         raise UsageError(
             "looking around needs the extra `lan`",
             hint="Install it: pip install 'crdtsync[lan]'; or join by a link.",

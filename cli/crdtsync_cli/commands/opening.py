@@ -18,6 +18,7 @@ from crdtsync_cli.calling import Call
 from crdtsync_cli.commands.options import Offline, Peers, Relays
 from crdtsync_cli.lines_window import LinesWindow, Shape
 from crdtsync_cli.linking import LEAVE_S, Linking, linked, reach
+from crdtsync_cli.listening import listening
 from crdtsync_cli.running import find_agent, find_policy, running
 from crdtsync_cli.signals import call_when_told_to_stop
 
@@ -27,6 +28,8 @@ AGENT_HELP = "The agent to run: a name of `agents`, acp:COMMAND, exec:COMMAND or
 PERMISSIONS_HELP = "When it asks: ask, allow-reads, deny-all or yolo."
 COLLECT_HELP = "Prompts that wait together become one turn."
 CWD_HELP = "The folder it works in; by default this one."
+
+LISTEN_HELP = "Let others join at this address; :0 is any free port of this machine."
 
 STOPPED = 130
 
@@ -48,6 +51,7 @@ def open_command(  # noqa: PLR0913 - one parameter per option
     *,
     relay: Relays = None,
     peer: Peers = None,
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help=LISTEN_HELP)] = "",
     offline: Offline = False,
     collect: Annotated[bool, typer.Option("--collect", help=COLLECT_HELP)] = False,
     new: Annotated[bool, typer.Option("--new", help="Make a new session.")] = False,
@@ -86,7 +90,7 @@ def open_command(  # noqa: PLR0913 - one parameter per option
         raise UsageError("--plain and --json exclude each other")
     spec = find_agent(agent, call.settings)
     policy = find_policy(permissions, call.settings)
-    linking = Linking((*(relay or ()), *(peer or ())), offline)
+    linking = Linking((*(relay or ()), *(peer or ())), offline, listen)
     if new:
         session = _new_name(call, session)
     json = as_json or json_in
@@ -104,7 +108,8 @@ def open_command(  # noqa: PLR0913 - one parameter per option
             open_session(
                 found, data=call.settings.data, name=call.settings.name
             ) as opened,
-            linked(opened, linking, leave_s=LEAVE_S if lines else LEAVE_SCREEN_S),
+            listening(call, opened, linking.listen) as own,
+            linked(opened, linking, own, leave_s=LEAVE_S if lines else LEAVE_SCREEN_S),
             running(opened, spec, policy, cwd, collect=collect),
         ):
             if opened.read_only:
