@@ -2,116 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import anyio
-import pyte
 import pytest
-from crdtsync_cli.terminal.live import LiveApplication, SyncOutput
-from crdtsync_cli.terminal.look import Look
-from crdtsync_cli.terminal.screen import Screen
+from crdtsync_cli.terminal.live import LiveApplication
 from prompt_toolkit.application import Application
 from prompt_toolkit.data_structures import Size
-from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.renderer import Renderer
 
-from crdtsync.session import Session
-from crdtsync.session.opening import open_session
-
-WAIT_S = 20.0
+from .window import prompt_rows, window
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-class Tty(io.StringIO):
-    """A terminal in memory; keeps the frames as they were written."""
-
-    encoding = "utf-8"
-
-    def __init__(self, columns: int, rows: int) -> None:
-        super().__init__()
-        self.size = Size(rows=rows, columns=columns)
-        self.screen = pyte.HistoryScreen(columns, rows, history=5000)
-        self.frames: list[str] = []
-        self._stream = pyte.Stream(self.screen)
-
-    def write(self, text: str) -> int:
-        self.frames.append(text)
-        self._stream.feed(re.sub(r"\x1b\[\?2026[hl]", "", text))
-        return len(text)
-
-    def isatty(self) -> bool:
-        return True
-
-    @property
-    def shown(self) -> list[str]:
-        return [line.rstrip() for line in self.screen.display]
-
-    @property
-    def all(self) -> list[str]:
-        rows = [
-            "".join(row[x].data for x in range(self.screen.columns)).rstrip()
-            for row in self.screen.history.top
-        ]
-        return rows + self.shown
-
-
-class Window:
-    """A window under test, and somebody else in the same session."""
-
-    def __init__(
-        self, screen: Screen, tty: Tty, keys: PipeInput, me: Session, other: Session
-    ) -> None:
-        self.screen = screen
-        self.tty = tty
-        self.keys = keys
-        self.me = me
-        self.other = other
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        with anyio.move_on_after(WAIT_S):
-            while not condition():  # noqa: ASYNC110 - a screen has no event to wait for
-                await anyio.sleep(0.01)
-            return
-        pytest.fail("\n".join(["it never came; the screen is:", *self.tty.all]))
-
-    async def until_shown(self, text: str) -> None:
-        await self.until(lambda: any(text in line for line in self.tty.all))
-
-    def type(self, text: str) -> None:
-        self.keys.send_text(text)
-
-
-@asynccontextmanager
-async def window(
-    data: Path, columns: int = 70, rows: int = 14
-) -> AsyncGenerator[Window]:
-    tty = Tty(columns, rows)
-    output = SyncOutput(tty, lambda: tty.size, term="xterm", enable_cpr=False)
-    with create_pipe_input() as keys:
-        async with (
-            open_session("talk", data=data, name="ana") as ana,
-            open_session("talk", data=data, name="bob") as bob,
-        ):
-            screen = Screen(ana, keys, output, Look())
-            async with anyio.create_task_group() as group:
-                group.start_soon(screen.run)
-                found = Window(screen, tty, keys, ana, bob)
-                await found.until_shown("ana ›")  # noqa: RUF001 - the prompt
-                yield found
-                screen.desk.leave()
-
-
-def prompt_rows(tty: Tty) -> list[str]:
-    return [line for line in tty.all if line.startswith("ana ›")]  # noqa: RUF001
 
 
 async def test_a_half_typed_line_survives_300_remote_messages(tmp_path: Path) -> None:
@@ -215,5 +122,10 @@ def test_the_private_names_of_prompt_toolkit_are_there() -> None:
     for name in ("_is_running", "_running_in_terminal"):
         assert hasattr(application, name)
     assert isinstance(application.renderer, Renderer)
-    for name in ("_last_size", "_last_screen", "_cursor_pos"):
+    for name in (
+        "_last_size",
+        "_last_screen",
+        "_cursor_pos",
+        "_style_string_has_style",
+    ):
         assert hasattr(application.renderer, name)

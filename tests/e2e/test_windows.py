@@ -96,7 +96,7 @@ def test_another_window_takes_over_from_a_killed_one(tmux: Tmux) -> None:
     bob.wait_for("ana  count to 4000")
     bob.type("list this folder")
     bob.press("Enter")
-    bob.wait_for("queued: 1 bob")
+    bob.wait_for("queued: 1 you")
     # Only the window that runs the turn is killed; the agent ends with its stdin.
     os.kill(ana.pid, signal.SIGKILL)
     ana.wait_for("ended 137")

@@ -7,7 +7,7 @@ so a half-typed line is on the screen at every moment and nothing is echoed twic
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -143,7 +143,8 @@ class LiveApplication(Application[None]):
         cursor = renderer._cursor_pos  # noqa: SLF001 - likewise
         rows = cursor.y
         if self.reflows and old.columns != size.columns:
-            rows = _rows_above(screen, cursor, size.columns)
+            seen = renderer._style_string_has_style  # noqa: SLF001 - likewise
+            rows = _rows_above(screen, cursor, size.columns, seen or {})
         self.frames.write_raw("\r")
         self.frames.cursor_up(min(rows, size.rows - 1))
         self.frames.erase_down()
@@ -152,17 +153,25 @@ class LiveApplication(Application[None]):
         renderer.reset(leave_alternate_screen=False)
 
 
-def _rows_above(screen: Screen, cursor: Point, columns: int) -> int:
+def _rows_above(
+    screen: Screen, cursor: Point, columns: int, seen: Mapping[str, bool]
+) -> int:
     """How many rows of a frame are above the cursor, wrapped to so many columns."""
-    rows = sum(max(1, -(-_cells(screen, y) // columns)) for y in range(cursor.y))
-    within = cursor.x <= _cells(screen, cursor.y)
-    return rows + (cursor.x // columns if within else 0)
+    cells = [_cells(screen, y, seen) for y in range(cursor.y + 1)]
+    rows = sum(max(1, -(-used // columns)) for used in cells[: cursor.y])
+    return rows + (cursor.x // columns if cursor.x <= cells[cursor.y] else 0)
 
 
-def _cells(screen: Screen, y: int) -> int:
-    """The columns a row of a frame takes, blanks at its end left out."""
+def _cells(screen: Screen, y: int, seen: Mapping[str, bool]) -> int:
+    """The columns that were written of a row of a frame.
+
+    Args:
+        screen: The frame.
+        y: Its row.
+        seen: Whether a blank of a style can be seen, and was written therefore.
+    """
     used = 0
     for x, char in screen.data_buffer[y].items():
-        if char.char != " " or char.style.strip():
+        if char.char != " " or seen[char.style]:
             used = max(used, x + max(1, char.width))
     return used
