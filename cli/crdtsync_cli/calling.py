@@ -101,6 +101,12 @@ class Call:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
+    def ask(self, question: str) -> str:
+        """Ask a person on stderr; the answer is a line of stdin, "" at its end."""
+        sys.stderr.write(question)
+        sys.stderr.flush()
+        return sys.stdin.readline().strip()
+
     def tell(self, error: CrdtSyncError) -> None:
         """Tell people of an error on stderr: what, and what to do."""
         self.say(f"error: {clean_text(str(error))}")

@@ -14,6 +14,7 @@ from crdtsync.remotes import Remotes
 from crdtsync_cli.calling import Call
 from crdtsync_cli.commands.options import SessionName
 from crdtsync_cli.linking import join
+from crdtsync_cli.nearby import choose_nearby
 from crdtsync_cli.sharing import Invitation, chosen_remote, share
 
 __all__ = ["join_command", "leave_command", "share_command"]
@@ -69,20 +70,30 @@ def join_command(
     ctx: typer.Context,
     invite: Annotated[
         str, typer.Argument(metavar="LINK|CODE", help="What you were given.")
-    ],
+    ] = "",
     relay: Annotated[
         str, typer.Option(metavar="URL", help="For a code: the relay it is for.")
     ] = "",
     name: Annotated[
         str, typer.Option("--as", metavar="NAME", help="What to call it here.")
     ] = "",
+    *,
+    nearby: Annotated[
+        bool,
+        typer.Option("--nearby", help="Choose a window that listens in this network."),
+    ] = False,
 ) -> None:
     """Join a session by a link or a code.
 
     Its history is fetched, the relay is remembered, and its name here goes to stdout.
     """
     call = ctx.ensure_object(Call)
-    link, code = _place(invite, relay)
+    if nearby and relay:
+        raise UsageError("--nearby and --relay exclude each other")
+    if nearby and not is_link(invite):
+        link, code = choose_nearby(call, invite)
+    else:
+        link, code = _place(invite, relay)
 
     async def main() -> None:
         joined = await join(call, link, code=code, called=name)
@@ -140,6 +151,12 @@ def _place(invite: str, relay: str) -> tuple[SessionLink, str]:
     """
     if is_link(invite):
         return parse_link(invite), ""
+    if not invite:
+        raise UsageError(
+            "join what?",
+            hint="Give the link or the code that you were given; or --nearby, to look "
+            "around in this network.",
+        )
     if not relay:
         raise UsageError(
             "a code says nothing of where the session is",
