@@ -14,6 +14,7 @@ from typing import TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
+from crdtsync.agents.tasks import open_tasks
 from crdtsync.errors import ConnectionFailed, CrdtSyncError, UpdateRefused
 from crdtsync.links.backoff import Backoff
 from crdtsync.links.bridge import Bridge
@@ -258,9 +259,8 @@ async def open_links(session: Session) -> AsyncGenerator[Links]:
     Use it inside `async with open_session(...)`.
     """
     session.check_storable()
-    async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
+    async with AsyncExitStack() as stack, open_tasks() as tasks:
         try:
             yield Links(session, tasks, stack)
         finally:
             session.links.clear()
-            tasks.cancel_scope.cancel()
