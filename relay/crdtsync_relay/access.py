@@ -135,11 +135,12 @@ class Access:
                     good.add(token_id)
         return good
 
-    def tokens(self, session: str) -> list[Grant]:
-        """The good tokens of one session."""
+    def tokens(self, session: str | None) -> list[Grant]:
+        """The good tokens of one session, those for all if empty, or every one."""
         with translated(self._path):
             rows = self.reader.execute(
-                f"SELECT {_COLUMNS} FROM relay_tokens WHERE session = ?"  # noqa: S608
+                f"SELECT {_COLUMNS} FROM relay_tokens"  # noqa: S608
+                " WHERE session = coalesce(?, session)"
                 " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)"
                 " ORDER BY created_at",
                 (session, self.now_ms()),
@@ -155,8 +156,9 @@ class Access:
         name: str = "",
         can_approve: bool = False,
         life_s: int | None = None,
+        token: str = "",
     ) -> tuple[str, Grant]:
-        """Make a token; it is shown this once.
+        """Make a token; it is shown this once. One that is given is made good again.
 
         Raises:
             UsageError: An id or a role is none.
@@ -166,7 +168,7 @@ class Access:
         grant = new_grant(session, role, participant, name, expires)
         if can_approve:
             grant = replace(grant, can_approve=True)
-        token = make_token()
+        token = token or make_token()
         await self.writer.run(lambda c: insert_token(c, token, grant, self.now_ms()))
         return token, grant
 

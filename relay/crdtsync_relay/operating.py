@@ -18,7 +18,7 @@ from crdtsync.clock import SystemClock
 from crdtsync.errors import OperationFailed, UsageError
 from crdtsync.log.sqlite import open_sqlite_log
 from crdtsync_relay.access import Access, open_access
-from crdtsync_relay.grants import check_id, check_role
+from crdtsync_relay.grants import Grant, check_id, check_role
 from crdtsync_relay.invites import Invite, Invites
 from crdtsync_relay.server import LOG_FILE
 
@@ -116,6 +116,24 @@ class Operator:
             life_s=life_s,
         )
         return token
+
+    def tokens(self, session: str | None = None) -> list[Grant]:
+        """The good tokens, of all sessions or of one."""
+        return self._access.tokens(session)
+
+    async def revoke(self, token: str) -> None:
+        """Revoke a token; its connections end within seconds.
+
+        Args:
+            token: Its id, not itself.
+
+        Raises:
+            OperationFailed: There is no such token.
+        """
+        if not await self._access.revoke(token):
+            raise OperationFailed(
+                "there is no such token", hint="`crdtsync relay tokens` lists them."
+            )
 
     def invites(self, session: str = "") -> list[Invite]:
         """The open invites, of all sessions or of one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,12 @@ from crdtsync_relay.access import Access
 __all__ = ["owner_token"]
 
 OWNER_FILE: Final = "owner-token"
-"""In the data folder, mode 0600. Without it a new one is made, the old one revoked."""
+"""In the data folder, mode 0600. Without it a new one is made, the old one revoked.
+
+A store that does not know the token in it, such as a new one, learns it.
+"""
+
+TOKEN_CHARS_MAX: Final = 256
 
 
 async def owner_token(data: Path, access: Access) -> str:
@@ -24,7 +30,10 @@ async def owner_token(data: Path, access: Access) -> str:
         LogUnwritable: The file cannot be written.
     """
     path = data / OWNER_FILE
-    if await anyio.to_thread.run_sync(path.exists):
+    kept = await anyio.to_thread.run_sync(_read, path)
+    if kept is not None:
+        if kept and access.find(kept) is None:
+            await access.grant("owner", session="", participant="", token=kept)
         return ""
     # Whoever removes the file wants the old one to be good for nothing.
     for former in access.tokens(""):
@@ -35,6 +44,18 @@ async def owner_token(data: Path, access: Access) -> str:
     except OSError as error:
         raise LogUnwritable(f"{path} cannot be written: {error.strerror}") from error
     return token
+
+
+def _read(path: Path) -> str | None:
+    """The token in the file; empty if that is no token, None without a file."""
+    try:
+        text = path.read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return ""
+    token = text[:TOKEN_CHARS_MAX].strip()
+    return token if re.fullmatch(r"cs1_[A-Za-z0-9_-]{43}", token) else ""
 
 
 def _write(path: Path, token: str) -> None:

@@ -135,7 +135,7 @@ class Sharing:
     async def _withdraw(self, request: Request) -> Response:
         session = self._owned(request)
         done = await self._invites.withdraw(request.path_params["id"], session)
-        return Response(status_code=204 if done else 404)
+        return Response(status_code=204) if done else _unknown("invite")
 
     async def _own(self, request: Request) -> Response:
         """Tell what the asker's own token allows."""
@@ -174,7 +174,7 @@ class Sharing:
         session = self._owned(request)
         token_id = request.path_params["id"]
         done = await self._door.access.revoke(token_id, session=session)
-        return Response(status_code=204 if done else 404)
+        return Response(status_code=204) if done else _unknown("token")
 
     def _asker(self, request: Request) -> Grant:
         """What the token of a request allows.
@@ -196,7 +196,9 @@ class Sharing:
         session = str(request.path_params["session"])
         grant = self._door.grant(bearer_token(request.headers))
         if grant is None or not grant.covers(session) or grant.role != "owner":
-            raise AccessDenied("only an owner of the session may do that")
+            raise AccessDenied(
+                "only an owner of the session may do that", hint="Ask one to do it."
+            )
         if not ID.fullmatch(session):
             raise UsageError("that is no session's id")
         return session
@@ -217,6 +219,10 @@ def _answering(answer: _Answer) -> _Answer:
             return _error("the relay cannot do that now", "Try again later.", 503)
 
     return safely
+
+
+def _unknown(what: str) -> JSONResponse:
+    return _error(f"there is no such {what}", "It may be gone already.", 404)
 
 
 def _error(text: str, hint: str, status: int) -> JSONResponse:
