@@ -53,6 +53,10 @@ _MODULES = {
     "join": "sharing",
     "leave": "sharing",
     "relay": "relaying",
+    "relay_token": "operating",
+    "relay_tokens": "operating",
+    "relay_invites": "operating",
+    "relay_sessions": "operating",
     "agents": "about",
     "config": "about",
     "doctor": "doctoring",
@@ -109,13 +113,13 @@ def _group(name: str, function: FunctionType) -> typer.Typer:
     group = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
     group.callback()(function)
     for sub in SUBCOMMANDS[name]:
-        group.command(sub)(_function(name, f"{name}_{sub}"))
+        group.command(sub)(_function(f"{name}_{sub}"))
     return group
 
 
-def _function(name: str, called: str = "") -> FunctionType:
+def _function(name: str) -> FunctionType:
     module = import_module(f"crdtsync_cli.commands.{_MODULES[name]}")
-    function = getattr(module, f"{called or name}_command")
+    function = getattr(module, f"{name}_command")
     assert isinstance(function, FunctionType)  # noqa: S101 - by construction
     return function
 

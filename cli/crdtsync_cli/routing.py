@@ -40,7 +40,7 @@ COMMANDS = (
 )
 """Every command, in the order of the help page."""
 
-SUBCOMMANDS = {"relay": ("token", "invites", "sessions")}
+SUBCOMMANDS = {"relay": ("token", "tokens", "invites", "sessions")}
 """Commands of a command; without one it does what it is named after."""
 
 WITH_VALUE = ("--data", "--name", "--color", "--log-level", "--log-file")

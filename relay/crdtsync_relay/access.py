@@ -147,7 +147,7 @@ class Access:
             ).fetchall()
         return [_grant(row) for row in rows]
 
-    async def grant(
+    async def grant(  # noqa: PLR0913 - one parameter per column
         self,
         role: Role,
         *,
