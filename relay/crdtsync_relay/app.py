@@ -22,9 +22,9 @@ from crdtsync.sync.closing import CloseCode
 from crdtsync_relay.door import Door, is_from_here, read_offer, stamp_of
 from crdtsync_relay.grants import Grant
 from crdtsync_relay.hub import Attendance, Hub, TurnedAway
+from crdtsync_relay.lane import Lane
 from crdtsync_relay.limits import ACCESS_CHECK_S
 from crdtsync_relay.metrics import Metrics
-from crdtsync_relay.peer import Outbox
 from crdtsync_relay.sharing import Sharing
 
 __all__ = ["Relay"]
@@ -103,6 +103,7 @@ class Relay:
     async def _attend(self, websocket: WebSocket) -> None:
         offer = read_offer(websocket.scope["subprotocols"], websocket.headers)
         session = websocket.path_params["session"]
+        lane = Lane.claim(websocket.scope)
         await websocket.accept(subprotocol=offer.subprotocol)
         try:
             grant = self._admit(websocket, session, offer.token)
@@ -115,7 +116,8 @@ class Relay:
                 stamp=stamp,
                 budget=self._hub.budget(whom),
             ) as attendance:
-                await self._serve(websocket, attendance, grant)
+                connection = _Connection(websocket, attendance, lane)
+                await self._serve(connection, grant)
         except TurnedAway as away:
             await websocket.close(away.code, _short(str(away)))
 
@@ -139,60 +141,81 @@ class Relay:
             raise TurnedAway(CloseCode.FORBIDDEN, "the token is for another session")
         return grant
 
-    async def _serve(
-        self, websocket: WebSocket, attendance: Attendance, grant: Grant | None
-    ) -> None:
+    async def _serve(self, connection: _Connection, grant: Grant | None) -> None:
+        attendance = connection.attendance
         if grant is not None:
             self._guests[attendance] = grant.id
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(_write, websocket, attendance, group.cancel_scope)
-                await _read(websocket, attendance)
+                group.start_soon(connection.write, group.cancel_scope)
+                await connection.read()
                 group.cancel_scope.cancel()
         finally:
             self._guests.pop(attendance, None)
             with anyio.move_on_after(LAST_WORD_S, shield=True):
-                await _close(websocket, attendance.outbox)
+                await connection.close()
 
 
-async def _read(websocket: WebSocket, attendance: Attendance) -> None:
-    """Hand frames to the room until the connection is gone."""
-    while True:
-        message = await websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            return
-        frame = message.get("bytes")
-        if frame is None:
-            code = CloseCode.PROTOCOL_ERROR
-            attendance.expel(code, "W-1: a text message; frames are binary")
+class _Connection:
+    """A guest and its WebSocket, with or without a lane of the server.
+
+    Args:
+        websocket: Accepted.
+        attendance: The guest in its room.
+        lane: The short way of whole frames, where the server has one.
+    """
+
+    def __init__(
+        self, websocket: WebSocket, attendance: Attendance, lane: Lane | None
+    ) -> None:
+        self.attendance = attendance
+        self._websocket = websocket
+        self._outbox = attendance.outbox
+        self._lane = lane
+
+    async def read(self) -> None:
+        """Hand messages to the room until the connection is gone."""
+        if self._lane is not None:
+            self._lane.attach(self.attendance)
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            frame = message.get("bytes")
+            if frame is None:
+                self.attendance.refuse_text()
+            else:
+                self.attendance.receive(frame)
+            await self.attendance.until_ready()
+
+    async def write(self, scope: CancelScope) -> None:
+        """Send what is queued, until the connection is to be closed; then close it."""
+        outbox = self._outbox
+        outbox.on_close = lambda: _set_deadline(scope)
+        if outbox.closing is not None:
+            _set_deadline(scope)
+        outbox.lane = self._lane
+        while (data := await outbox.take()) is not None:
+            await self._send(data)
+            if outbox.presence_dropped and not outbox.waiting_bytes:
+                outbox.presence_dropped = False
+                self.attendance.show_again()
+        await self.close()
+
+    async def _send(self, data: bytes) -> None:
+        if self._lane is not None:
+            await self._lane.send(data)
         else:
-            attendance.receive(frame)
-        await attendance.until_ready()
+            await self._websocket.send({"type": "websocket.send", "bytes": data})
 
-
-async def _write(
-    websocket: WebSocket, attendance: Attendance, scope: CancelScope
-) -> None:
-    """Send what is queued, until the connection is to be closed; then close it."""
-    outbox = attendance.outbox
-    outbox.on_close = lambda: _set_deadline(scope)
-    if outbox.closing is not None:
-        _set_deadline(scope)
-    while (data := await outbox.take()) is not None:
-        await websocket.send({"type": "websocket.send", "bytes": data})
-        if outbox.presence_dropped and not outbox.waiting_bytes:
-            outbox.presence_dropped = False
-            attendance.show_again()
-    await _close(websocket, outbox)
-
-
-async def _close(websocket: WebSocket, outbox: Outbox) -> None:
-    """Say why, unless that is said or the peer has gone."""
-    connected = (websocket.client_state, websocket.application_state)
-    if outbox.closing is None or set(connected) != {WebSocketState.CONNECTED}:
-        return
-    code, reason = outbox.closing
-    await websocket.close(code, _short(reason))
+    async def close(self) -> None:
+        """Say why, unless that is said or the peer has gone."""
+        websocket, closing = self._websocket, self._outbox.closing
+        connected = (websocket.client_state, websocket.application_state)
+        if closing is None or set(connected) != {WebSocketState.CONNECTED}:
+            return
+        code, reason = closing
+        await websocket.close(code, _short(reason))
 
 
 def _set_deadline(scope: CancelScope) -> None:

@@ -14,6 +14,7 @@ import anyio
 
 from crdtsync.sync.wire import PART_BYTES_MAX
 from crdtsync_relay.effects import Weight
+from crdtsync_relay.lane import UNSENT_BYTES_MAX, Lane
 from crdtsync_relay.limits import OUTBOX_PRESENCE_BYTES_MAX
 
 __all__ = ["Outbox"]
@@ -39,6 +40,7 @@ class Outbox:
         closing: Code and reason, once nothing is to follow what waits.
         on_close: Called once when it is to be closed.
         presence_dropped: Whether presence was dropped since it last was empty.
+        lane: Takes small frames at once while nothing waits, where there is one.
     """
 
     bytes_max: int
@@ -46,6 +48,7 @@ class Outbox:
     closing: tuple[int, str] | None = None
     presence_dropped: bool = False
     on_close: Callable[[], None] = _nothing
+    lane: Lane | None = None
     _frames: deque[tuple[bytes, Weight]] = field(default_factory=deque)
     _bytes: int = 0
     _sync_bytes: int = 0
@@ -60,6 +63,8 @@ class Outbox:
         if self.closing is not None:
             return True
         size = sum(map(len, frames))
+        if self._passes(frames, size):
+            return True
         if weight == "presence" and self.waiting_bytes > OUTBOX_PRESENCE_BYTES_MAX:
             self.presence_dropped = True
             return True
@@ -74,6 +79,12 @@ class Outbox:
         self._frames.extend((frame, weight) for frame in frames)
         self._filled.set()
         return True
+
+    def _passes(self, frames: Sequence[bytes], size: int) -> bool:
+        """Whether frames could be sent at once, with no task to wake (R-2)."""
+        if self.lane is None or self._frames or size > UNSENT_BYTES_MAX:
+            return False
+        return self.lane.write(frames)
 
     @property
     def waiting_bytes(self) -> int:

@@ -11,13 +11,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import anyio
 import anyio.to_thread
 from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config
-from hypercorn.protocol import ws_stream
 from hypercorn.typing import Framework
 
 from crdtsync.clock import Clock, SystemClock
@@ -29,6 +28,7 @@ from crdtsync_relay.app import Relay
 from crdtsync_relay.door import Door
 from crdtsync_relay.hub import open_hub
 from crdtsync_relay.kinds import Kinds
+from crdtsync_relay.lane import open_lanes
 from crdtsync_relay.limits import MESSAGE_BYTES_MAX
 from crdtsync_relay.owner import owner_token
 from crdtsync_relay.settings import Settings
@@ -191,7 +191,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def _config(settings: Settings, listener: socket.socket) -> Config:
-    _speak_uncompressed()
+    open_lanes()
     config = Config()
     # The server closes what it is given.
     config.bind = [f"fd://{os.dup(listener.fileno())}"]
@@ -207,18 +207,6 @@ def _config(settings: Settings, listener: socket.socket) -> Config:
     config.graceful_timeout = min(GRACE_S, settings.drain_s)
     config.alpn_protocols = ["http/1.1"]
     return config
-
-
-def _speak_uncompressed() -> None:
-    """Agree on no compression: a deflater takes 300 KB per connection and most time.
-
-    The server has no setting for it, and agrees with whatever clients offer.
-    """
-
-    def agree_on_nothing(*_: Any) -> None:
-        return None
-
-    setattr(ws_stream, "server_extensions_handshake", agree_on_nothing)  # noqa: B010
 
 
 def _has_uvloop() -> bool:
