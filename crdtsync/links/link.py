@@ -225,6 +225,7 @@ class Links:
         """End a link; what was not sent stays in the log."""
         if (link := self._links.pop(name, None)) is not None:
             self._session.links.remove(link)
+            link.status.to("offline", "left")
         if (scope := self._scopes.pop(name, None)) is not None:
             scope.cancel()
 

@@ -34,6 +34,7 @@ class Arbitration:
         self._clock = clock
         self._made_at = made_at
         self._quarantine_s = quarantine_s
+        self._vouched_s: dict[str, float] = {}
 
     async def ask(
         self, room: str, request: LeaseRequest, *, may_take: bool
@@ -60,8 +61,9 @@ class Arbitration:
     async def _acquire(
         self, room: str, request: LeaseRequest, *, may_take: bool
     ) -> Granted | Denied:
-        left_s = 0.0 if request.first else self._quarantine_left_s(room)
-        if left_s > 0:
+        if request.first:
+            self._vouch(room)
+        if (left_s := self._quarantine_left_s(room)) > 0:
             return Denied(None, None, left_s)
         runner, attempt, epoch = request.runner, request.attempt, request.epoch
         if request.op == "take" and may_take:
@@ -75,6 +77,12 @@ class Arbitration:
         are over, nobody knows who holds one.
         """
         made_s = self._made_at(room)
-        if made_s is None:
+        if made_s is None or room in self._vouched_s:
             return 0.0
         return made_s + self._quarantine_s - self._clock.boottime()
+
+    def _vouch(self, room: str) -> None:
+        """Note that there was no relay before; remembered while that matters."""
+        now = self._clock.boottime()
+        self._vouched_s = {r: s for r, s in self._vouched_s.items() if s > now}
+        self._vouched_s[room] = now + self._quarantine_s

@@ -352,8 +352,8 @@ async def test_a_lease_goes_on_under_a_higher_epoch(log: Log) -> None:
     assert await log.raise_epoch("doc", 1, 1, 9) is True
     raised = Holding(epoch=9, attempt=1)
     await log.append("doc", [b"1"], origin="a", after=0, holding=raised)
+    before = Holding(epoch=1, attempt=1)
     with pytest.raises(LeaseRefused):
-        before = Holding(epoch=1, attempt=1)
         await log.append("doc", [b"2"], origin="a", after=1, holding=before)
     assert await log.release("doc", 9, 1) is True
     granted = await log.acquire("doc", "ben", 1, 0, alone=False)
@@ -368,8 +368,8 @@ async def test_a_lease_can_be_taken_from_a_living_holder(log: Log) -> None:
     assert isinstance(granted, Granted)
     assert granted.epoch == 2
     assert await log.renew("doc", 1, 1) is False
+    mine = Holding(epoch=1, attempt=1)
     with pytest.raises(LeaseRefused):
-        mine = Holding(epoch=1, attempt=1)
         await log.append("doc", [b"1"], origin="a", after=0, holding=mine)
 
 
