@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -22,31 +21,15 @@ from crdtsync.sync.wire import (
     decode,
     encode,
 )
+from tests.npm import node_folder
 
-NPM_DEADLINE_S = 50.0
 SOURCE = Path(__file__).parent / "yprotocols"
 
 
 @pytest.fixture(scope="module")
 def node(request: pytest.FixtureRequest) -> Path:
     """A folder with y-protocols, kept from one run to the next."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are not installed")
-    cached: Path = request.config.cache.mkdir("y-protocols")
-    for name in ("package.json", "package-lock.json"):
-        source, copy = SOURCE / name, cached / name
-        if not copy.exists() or copy.read_bytes() != source.read_bytes():
-            shutil.copy(source, copy)
-            shutil.rmtree(cached / "node_modules", ignore_errors=True)
-    shutil.copy(SOURCE / "messages.mjs", cached)
-    if not (cached / "node_modules").exists():
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        try:
-            subprocess.run(command, cwd=cached, check=True, timeout=NPM_DEADLINE_S)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-            shutil.rmtree(cached / "node_modules", ignore_errors=True)
-            pytest.skip("y-protocols cannot be installed here")
-    return cached
+    return node_folder(request, SOURCE)
 
 
 def run(folder: Path, *frames: bytes) -> Any:
