@@ -15,7 +15,7 @@ from crdtsync.entities import Approval, Option
 from crdtsync.sanitize import clean_line, clean_text
 from crdtsync_cli.activity import written
 from crdtsync_cli.scene import SessionScene
-from crdtsync_cli.words import cells
+from crdtsync_cli.terminal.widths import cell_len, cut, level, level_line
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
@@ -161,11 +161,12 @@ class Card:
         if not self._open:
             return []
         if self._focused is None:
-            found = [self._folded(columns - 1 - cells(bar))]
+            found = [self._folded(columns - 1 - cell_len(bar))]
         else:
-            found = self._unfolded(self._focused, columns - 1 - cells(bar), now)
+            found = self._unfolded(self._focused, columns - 1 - cell_len(bar), now)
         return [
-            (style, bar + _cut(text, columns - 1 - cells(bar))) for style, text in found
+            (style, bar + cut(text, columns - 1 - cell_len(bar)))
+            for style, text in found
         ]
 
     def _folded(self, columns: int) -> Row:
@@ -175,15 +176,15 @@ class Card:
             hint += f"   asked by {question.asked_by}"
         if more:
             hint += f"   +{more} more"
-        space = columns - cells(hint) - 2
+        space = columns - cell_len(hint) - 2
         head = _headline(question)
         if space < len(f"PERMISSION #{question.approval.number}"):
             return "class:question", head
-        return "class:question", f"{_cut(head, space)}  {hint}"
+        return "class:question", f"{cut(head, space)}  {hint}"
 
     def _unfolded(self, question: Question, columns: int, now: float) -> list[Row]:
         choices = "   ".join(
-            f"{'>' if at == self._selected else ' '}{at + 1} {clean_line(option.label)}"
+            f"{'>' if at == self._selected else ' '}{at + 1} {level_line(option.label)}"
             for at, option in enumerate(question.choices)
         )
         number = question.approval.number
@@ -213,21 +214,21 @@ def questions_of(session: Session) -> list[Question]:
         found.append(
             Question(
                 approval,
-                clean_line(claim.agent if claim else "") or "the agent",
-                clean_line(scene.name_of(asked.author)) if asked else "",
+                level_line(claim.agent if claim else "") or "the agent",
+                level_line(scene.name_of(asked.author)) if asked else "",
             )
         )
     return found
 
 
 def _headline(question: Question) -> str:
-    title = clean_line(question.approval.title)
+    title = level_line(question.approval.title)
     return f"PERMISSION #{question.approval.number} {question.agent} wants: {title}"
 
 
 def _details(approval: Approval, columns: int) -> list[str]:
     """The input as rows, so that nobody approves what a title hides."""
-    text = clean_text(written(approval.input)).expandtabs(4)
+    text = level(clean_text(written(approval.input))).expandtabs(4)
     if not text.strip() or clean_line(text) == clean_line(approval.title):
         return []
     rows = [
@@ -239,12 +240,3 @@ def _details(approval: Approval, columns: int) -> list[str]:
         more = len(rows) - DETAIL_ROWS_MAX + 1
         rows = [*rows[: DETAIL_ROWS_MAX - 1], f"... {more} more rows: /activity"]
     return rows
-
-
-def _cut(text: str, columns: int) -> str:
-    if cells(text) <= columns:
-        return text
-    text = text[: max(0, columns - 1)]
-    while text and cells(text) > columns - 1:
-        text = text[:-1]
-    return f"{text}…"

@@ -17,7 +17,13 @@ from crdtsync_cli.words import excerpt
 if TYPE_CHECKING:
     from crdtsync.session import Session
 
-__all__ = ["LineCompleter", "Proposal", "completes", "proposals"]
+__all__ = [
+    "LineCompleter",
+    "Proposal",
+    "as_completions",
+    "completes",
+    "proposals",
+]
 
 PROPOSALS_MAX: Final = 50
 """More are not proposed; typing on narrows them down."""
@@ -46,12 +52,17 @@ class LineCompleter(Completer):
         self, document: Document, complete_event: CompleteEvent
     ) -> Iterable[Completion]:
         """Yield what begins like the word, then what has its letters in order."""
-        typed = document.text_before_cursor
-        word = _word(typed)
-        for proposal in proposals(self._session, typed):
-            yield Completion(
-                proposal.word, start_position=-len(word), display_meta=proposal.about
-            )
+        found = proposals(self._session, document.text_before_cursor)
+        yield from as_completions(document, found)
+
+
+def as_completions(document: Document, found: Iterable[Proposal]) -> list[Completion]:
+    """Proposals for the word before the cursor, as the terminal takes them."""
+    start = -len(_word(document.text_before_cursor))
+    return [
+        Completion(proposal.word, start_position=start, display_meta=proposal.about)
+        for proposal in found
+    ]
 
 
 def completes(typed: str) -> bool:

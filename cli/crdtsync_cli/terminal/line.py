@@ -9,10 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import get_common_complete_suffix
 
 from crdtsync.sanitize import clean_text
 from crdtsync_cli.terminal.card import Answer
-from crdtsync_cli.terminal.complete import LineCompleter, completes
+from crdtsync_cli.terminal.complete import (
+    LineCompleter,
+    as_completions,
+    completes,
+    proposals,
+)
 from crdtsync_cli.terminal.pasting import Pastes
 from crdtsync_cli.terminal.typed import TypedLines
 from crdtsync_cli.terminal.whose import own_waiting
@@ -114,9 +120,20 @@ class TypingLine:
         if buffer.complete_state is not None:
             buffer.complete_next()
         elif completes(buffer.document.text_before_cursor):
-            buffer.start_completion(insert_common_part=True)
+            self._complete()
         else:
             self._desk.review()
+
+    def _complete(self) -> None:
+        """Insert what is certain, at once, and propose the rest."""
+        buffer = self.buffer
+        found = proposals(self._session, buffer.document.text_before_cursor)
+        completions = as_completions(buffer.document, found)
+        if len(completions) == 1:
+            buffer.apply_completion(completions[0])
+            return
+        buffer.insert_text(get_common_complete_suffix(buffer.document, completions))
+        buffer.start_completion()
 
     def recall(self) -> None:
         """Edit one's own prompt that waits, or go back in what was typed."""
