@@ -158,7 +158,7 @@ def test_a_killed_window_comes_back_and_nothing_is_lost(
             other.until_says("link .* offline")
             other.type("/note bob alone")
             ana.run("send", "plan", "ana alone", "--note")
-            with ana.window("plan", "--listen", "127.0.0.1") as again:
+            with ana.window("plan", "--listen", "127.0.0.1:0") as again:
                 again.until_says("bob alone")
                 other.until_says("ana alone")
                 other.leave()

@@ -182,10 +182,11 @@ async def test_the_port_of_the_last_time_is_taken_again(tmp_path: Path) -> None:
         former = window.own.bases
     folder = tmp_path / "listening" / "s"
     assert former == (f"https://127.0.0.1:{last_port(folder)}",)
-    async with listen(tmp_path, "s", "127.0.0.1") as window:
-        assert window.own.bases == former
+    for where in (HERE, "127.0.0.1"):
+        async with listen(tmp_path, "s", where) as window:
+            assert window.own.bases == former
     with socket.create_server(("127.0.0.1", last_port(folder))):
-        async with listen(tmp_path, "s", "127.0.0.1") as window:
+        async with listen(tmp_path, "s", HERE) as window:
             assert window.own.bases != former
 
 
