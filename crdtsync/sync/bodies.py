@@ -46,14 +46,14 @@ def json_to_text(body: JsonObject) -> str:
     return text
 
 
-def json_from_text(text: str) -> JsonObject:
+def json_from_text(text: str, bytes_max: int = JSON_BYTES_MAX) -> JsonObject:
     """Read a JSON body.
 
     Raises:
         ProtocolError: It is too large, too deep, or no JSON object.
     """
     # A character is at least a byte.
-    if len(text) > JSON_BYTES_MAX or len(text.encode()) > JSON_BYTES_MAX:
+    if len(text) > bytes_max or len(text.encode()) > bytes_max:
         raise ProtocolError("W-8: a body is too long")
     if _is_deep(text):
         raise ProtocolError("W-8: a body is nested too deeply")

@@ -6,6 +6,7 @@ It carries frames between connections and rooms; what they mean is the rooms' af
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 import anyio
@@ -25,7 +26,6 @@ from crdtsync_relay.hub import Attendance, Hub, TurnedAway
 from crdtsync_relay.lane import Lane
 from crdtsync_relay.limits import ACCESS_CHECK_S
 from crdtsync_relay.metrics import Metrics
-from crdtsync_relay.sharing import Sharing
 
 __all__ = ["Relay"]
 
@@ -46,13 +46,13 @@ class Relay:
     Args:
         hub: The rooms.
         door: Who may come in.
-        sharing: The routes by which people are let in.
+        others: Further routes: the HTTP API.
 
     Attributes:
         app: The ASGI application.
     """
 
-    def __init__(self, hub: Hub, door: Door, sharing: Sharing) -> None:
+    def __init__(self, hub: Hub, door: Door, others: Sequence[BaseRoute]) -> None:
         self._hub = hub
         self._door = door
         self._metrics = Metrics(hub)
@@ -62,7 +62,7 @@ class Relay:
             Route("/healthz", self._health),
             Route("/readyz", self._ready),
             Route("/metrics", self._numbers),
-            *sharing.routes(),
+            *others,
         ]
         self.app = Starlette(routes=routes)
 

@@ -27,6 +27,15 @@ class Kinds:
         ).fetchone()
         return bool(row[0]) if row else None
 
+    def sessions(self, after: str, limit: int) -> list[str]:
+        """Stored sessions by id, behind one of them."""
+        rows = self._access.reader.execute(
+            "SELECT doc FROM relay_rooms WHERE session AND doc > ?"
+            " ORDER BY doc LIMIT ?",
+            (after, limit),
+        )
+        return [str(doc) for (doc,) in rows]
+
     def made_at(self, room: str) -> float | None:
         """Boottime at which this store made a room.
 

@@ -71,6 +71,9 @@ LEASES_WAITING_MAX: Final = 16
 LEASE_TTL_S: Final = 15.0
 """Life of a grant of a lease; so long a new relay grants nothing (T-3)."""
 
+FLOOD_RETRY_S: Final = 2.0
+"""Who sent too much is told to wait at least so long before it comes back."""
+
 SILENT_RETRY_S: Final = 1.0
 """Who was taken for dead is told to wait so long before it comes back."""
 
@@ -125,6 +128,15 @@ ADDRESSES_MAX: Final = 10_000
 BODY_BYTES_MAX: Final = 64 * 1024
 """Largest body of an HTTP request."""
 
+API_IDLE_S: Final = 30.0
+"""The HTTP API leaves a session that nobody reads or writes there after so long."""
+
+STREAM_BEAT_S: Final = 15.0
+"""An event stream without events carries a comment so often."""
+
+STREAM_STALLED_S: Final = 20.0
+"""An event stream whose reader takes nothing for so long is broken off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -138,3 +150,6 @@ class Limits:
     frames_per_s: int = FRAMES_PER_S
     bytes_per_s: int = BYTES_PER_S
     lease_ttl_s: float = LEASE_TTL_S
+    api_idle_s: float = API_IDLE_S
+    stream_beat_s: float = STREAM_BEAT_S
+    stream_stalled_s: float = STREAM_STALLED_S

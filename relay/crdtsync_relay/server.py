@@ -24,6 +24,7 @@ from crdtsync.errors import ConnectionFailed
 from crdtsync.links.addresses import SessionLink, host_port
 from crdtsync.log.sqlite import open_sqlite_log
 from crdtsync_relay.access import open_access
+from crdtsync_relay.api import Source, open_api
 from crdtsync_relay.app import Relay
 from crdtsync_relay.door import Door
 from crdtsync_relay.hub import open_hub
@@ -32,7 +33,6 @@ from crdtsync_relay.lane import open_lanes
 from crdtsync_relay.limits import MESSAGE_BYTES_MAX
 from crdtsync_relay.owner import owner_token
 from crdtsync_relay.settings import Settings
-from crdtsync_relay.sharing import Sharing
 
 __all__ = ["Listening", "bind", "run_relay", "serve"]
 
@@ -134,7 +134,9 @@ async def run_relay(
         made = await owner_token(settings.data, access) if asks else ""
         place = settings.place(listener.getsockname()[1])
         door = Door(access, asks=asks)
-        relay = Relay(hub, door, Sharing(door, clock, place))
+        source = Source(hub, log, clock, settings.data)
+        api = open_api(source, kinds, door, place)
+        relay = Relay(hub, door, [await stack.enter_async_context(api)])
         stopped = anyio.Event()
 
         async def drain() -> None:

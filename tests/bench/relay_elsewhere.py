@@ -16,10 +16,8 @@ from crdtsync_relay.door import Door
 from crdtsync_relay.hub import open_hub
 from crdtsync_relay.kinds import Kinds
 from crdtsync_relay.limits import Limits
-from crdtsync_relay.sharing import Sharing
 
 from crdtsync.clock import SystemClock
-from crdtsync.links.addresses import SessionLink
 from crdtsync.log.sqlite import open_sqlite_log
 
 
@@ -33,9 +31,7 @@ async def main(data: Path, port: int) -> None:
         open_hub(log, Kinds(access, clock), clock=clock, limits=Limits()) as hub,
     ):
         door = Door(access, asks=False)
-        relay = Relay(
-            hub, door, Sharing(door, clock, SessionLink(("http://127.0.0.1",)))
-        )
+        relay = Relay(hub, door, [])
         config = uvicorn.Config(
             relay.app,
             host="127.0.0.1",
