@@ -18,6 +18,7 @@ from crdtsync.catalog import Catalog
 from crdtsync.errors import UsageError
 from crdtsync.export.content import Content, read_content, write_content
 from crdtsync.identity import check_session_name
+from crdtsync.limits import TITLE_CHARS_MAX
 from crdtsync.log.sqlite import open_sqlite_log
 from crdtsync.schema import JsonObject, JsonValue, as_object, as_text
 from crdtsync.session import Session
@@ -80,10 +81,11 @@ async def fork_session(
             hint=f"Choose another name, such as {free}.",
         )
     new, made_at = session.new_id(), session.now()
+    title = f"{view.meta.title or session.name} (fork)"[:TITLE_CHARS_MAX]
     content = cut_content(read_content(session.replica.document), last)
     content[schema.META] = {
         **as_object(content[schema.META]),
-        "title": f"{view.meta.title or session.name} (fork)"[:200],
+        "title": title,
         "created_at": made_at,
         "created_by": session.me.id,
         "forked_from": {"session": session.id, "message": last},
@@ -92,10 +94,12 @@ async def fork_session(
     async with open_sqlite_log(catalog.path(new), clock=place.clock) as log:
         await log.create(new)
         await log.append(new, [update], origin="fork", after=0)
-    await anyio.to_thread.run_sync(catalog.add, new, free, made_at)
-    queue = as_object(content[schema.QUEUE])
     messages = content[schema.MESSAGES]
     count = len(messages) if isinstance(messages, list) else 0
+    await anyio.to_thread.run_sync(catalog.add, new, free, made_at)
+    people = tuple(p.name for p in view.participants.values() if p.kind == "person")
+    await anyio.to_thread.run_sync(catalog.note_summary, new, title, count, people)
+    queue = as_object(content[schema.QUEUE])
     return Forked(new, free, count, len(queue))
 
 

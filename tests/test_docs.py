@@ -200,6 +200,12 @@ def test_the_page_of_events_is_fresh() -> None:
     assert page == script.page()
 
 
+def test_the_page_of_keys_and_commands_is_fresh() -> None:
+    script = load(DOCS / "keys.py")
+    page = (DOCS / "reference" / "keys.md").read_text(encoding="utf-8")
+    assert page == script.page(), "run: uv run python docs/keys.py"
+
+
 def load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None

@@ -26,7 +26,7 @@ __all__ = ["GROUPS", "build", "run"]
 GROUPS = {
     "Sessions": ("open", "list", "show", "search", "watch", "who", "status"),
     "Turns": ("send", "queue", "approve", "deny", "cancel", "host"),
-    "Files": ("export", "import", "merge"),
+    "Files": ("export", "import", "merge", "fork"),
     "Other machines": ("share", "join", "leave", "relay"),
     "This program": ("agents", "doctor", "config", "demo", "completion"),
 }
@@ -49,6 +49,7 @@ _MODULES = {
     "export": "transfer",
     "import": "transfer",
     "merge": "transfer",
+    "fork": "forking",
     "share": "sharing",
     "join": "sharing",
     "leave": "sharing",

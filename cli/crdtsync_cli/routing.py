@@ -28,6 +28,7 @@ COMMANDS = (
     "export",
     "import",
     "merge",
+    "fork",
     "share",
     "join",
     "leave",

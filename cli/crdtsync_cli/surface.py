@@ -20,7 +20,6 @@ from crdtsync_cli.app import GROUPS, build, run
 from crdtsync_cli.completing import Surface
 from crdtsync_cli.routing import COMMANDS
 from crdtsync_cli.settings import KEYS
-from crdtsync_cli.slash import REGISTRY
 
 __all__ = ["COLUMNS", "help_pages", "reference", "surfaces"]
 
@@ -69,13 +68,13 @@ def _reference(pages: dict[str, str]) -> Iterator[str]:
         "Written by `docs/pages.py` from the program; a test keeps it true.",
         "",
         "Results go to stdout; what is said to people goes to stderr. Global options",
-        "may stand before or after the command.",
+        "may stand before or after the command. What can be typed into a window is on",
+        "a page of its own: [keys and commands](keys.md).",
         "",
     )
     yield from ("```text", pages["crdtsync"].rstrip(), "```", "")
     yield from ("## Exit codes", "", *_EXIT_CODES, "")
     yield from ("## Settings", "", *_settings(), "")
-    yield from ("## Slash commands", "", *_slashes(), "")
     for title, names in GROUPS.items():
         yield from (f"## {title}", "")
         for name in names:
@@ -108,17 +107,6 @@ def _settings() -> Iterator[str]:
         yield f"| `{key.name}` | `{key.variable}` | {key.help}{choices} |"
     yield "| `redact` | | Texts that `export --redact` takes out, besides keys. |"
     yield "| `[agents.NAME]` | | An agent of your own. |"
-
-
-def _slashes() -> Iterator[str]:
-    yield "In a window, a line that begins with a slash is a command; `//text` says"
-    yield "`/text`."
-    yield ""
-    yield "| command | meaning |"
-    yield "|---|---|"
-    for slash in REGISTRY:
-        shown = slash.usage.replace("|", "\\|")
-        yield f"| `{shown}` | {slash.help} |"
 
 
 def _printed(arguments: list[str]) -> str:

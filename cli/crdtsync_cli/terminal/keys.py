@@ -34,7 +34,7 @@ KEYS: Final = (
         "Clear the line; else leave the question; else stop the turn that you asked "
         "for; else, twice within 2 seconds, leave the session.",
     ),
-    ("Ctrl-D", "Leave the session, if the line is empty. The agent's turn goes on."),
+    ("Ctrl-D", "Leave the session, if the line is empty; turns elsewhere go on."),
     ("Esc", "Close the menu, the search or the question."),
     ("Esc Esc", "Stop the turn that you asked for."),
     ("Ctrl-O", "Show what the last tool printed."),
