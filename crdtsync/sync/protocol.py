@@ -220,8 +220,11 @@ class Peer:
     def evict(
         self, code: int, reason: str, now: float, *, retry_after_s: float | None
     ) -> Closed:
-        """Close, and say when the other end may come back; None for never."""
-        if self._talk.conduct.layer_2 and self.stage is not Stage.CLOSED:
+        """Close, and say when the other end may come back; None for never.
+
+        Also after `receive` or `tick` has closed; once, and nothing follows it.
+        """
+        if self._talk.conduct.layer_2:
             wait_ms = int((retry_after_s or 0) * 1000)
             self._talk.send(Evict(code, wait_ms, retry_after_s is not None), now)
         return self.close(code, reason)

@@ -193,8 +193,11 @@ class Hall:
         now: float,
     ) -> None:
         """Say farewell and close; the member has left then."""
-        if member.protocol is not None and member.protocol.stage is not Stage.CLOSED:
-            member.protocol.evict(code, reason, now, retry_after_s=retry_after_s)
+        if (protocol := member.protocol) is not None:
+            ended = protocol.stage is Stage.CLOSED
+            # What the protocol ended itself has said its word, but not when to return.
+            if not ended or retry_after_s is not None:
+                protocol.evict(code, reason, now, retry_after_s=retry_after_s)
         self.push(member)
         self.ask(Close(member.guest.peer, code, reason))
         self.leave(member.guest.peer, now=now)

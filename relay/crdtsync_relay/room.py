@@ -21,6 +21,7 @@ from crdtsync_relay.intake import Applied
 from crdtsync_relay.leases import Leases
 from crdtsync_relay.limits import (
     DIGEST_BYTES_MIN,
+    FLOOD_RETRY_S,
     RESYNC_S,
     UNCOMMITTED_BYTES_MAX,
     Limits,
@@ -187,6 +188,7 @@ class Room:
         wait_s = member.guest.budget.spend(len(frame), now=now)
         if wait_s > 0:
             code, reason = CloseCode.RATE_LIMITED, "too much in too short a time"
+            wait_s = max(wait_s, FLOOD_RETRY_S)
             self.expel(peer, code, reason, retry_after_s=wait_s, now=now)
             return
         member.frames.append(frame)

@@ -25,8 +25,9 @@ from wsproto.events import (
 
 from crdtsync.schema import JsonObject, JsonValue, as_object
 from crdtsync.sync.conduct import window_hello
-from crdtsync.sync.messages import Hello, Message, SyncStep1, SyncStep2, Update
-from crdtsync.sync.wire import SUBPROTOCOL, decode, encode
+from crdtsync.sync.messages import Hello, Message, Part, SyncStep1, SyncStep2, Update
+from crdtsync.sync.parts import Assembly
+from crdtsync.sync.wire import FRAME_BYTES_MAX, SUBPROTOCOL, decode, encode
 
 
 class Client:
@@ -49,6 +50,12 @@ class Client:
     async def send_bytes(self, frame: bytes) -> None:
         async with self.sending:
             await self.stream.send(self.ws.send(BytesMessage(data=frame)))
+
+    async def send_joined(self, frame: bytes, count: int) -> None:
+        """Send a frame again and again, in one piece."""
+        async with self.sending:
+            sent = [self.ws.send(BytesMessage(data=frame)) for _ in range(count)]
+            await self.stream.send(b"".join(sent))
 
     async def read(self) -> None:
         """Read what comes next; sets `closed` when it is the end."""
@@ -98,11 +105,15 @@ class Client:
         return found
 
 
+_FOLLOWED = (SyncStep1, SyncStep2, Update)
+
+
 class Replica(Client):
     """A client with a document that it keeps in step."""
 
     def __init__(self, stream: SocketStream) -> None:
         super().__init__(stream)
+        self.parts = Assembly(FRAME_BYTES_MAX)
         self.doc: Doc[Text] = Doc()
         self.text = self.doc.get("t", type=Text)
 
@@ -141,9 +152,14 @@ class Replica(Client):
                     self._synced = True
                 case Update(update):
                     self.doc.apply_update(update)
+                case Part():
+                    if (frame := self.parts.add(message)) is not None:
+                        self.messages += decode(frame)
                 case _:
                     kept.append(message)
         self.messages = kept + self.messages
+        if any(isinstance(m, _FOLLOWED) for m in self.messages):
+            await self.follow()
 
     async def write(self, text: str) -> None:
         """Append to the text and send it."""

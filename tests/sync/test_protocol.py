@@ -680,6 +680,6 @@ def test_a_peer_reads_only_the_state_vector_of_its_document() -> None:
     peer.open(0.0)
     hello, step = [decode(frame)[0] for frame in peer.frames()]
     assert isinstance(hello, Hello)
-    assert hello.limits == Limits(64 << 20, 4096)
+    assert hello.limits == Limits(128 << 20, 4096)
     assert step == SyncStep1(document.state_vector())
     assert {Evict, Nack, Unknown} & {type(hello), type(step)} == set()
