@@ -108,13 +108,12 @@ class Relay:
         try:
             grant = self._admit(websocket, session, offer.token)
             stamp = stamp_of(grant)
-            whom = grant.id if grant else _address(websocket)
             async with self._hub.attend(
                 session,
                 writes=grant is None or grant.writes,
                 layer_2=offer.layer_2,
                 stamp=stamp,
-                budget=self._hub.budget(whom),
+                budget=self._hub.budget(grant.id if grant else ""),
             ) as attendance:
                 connection = _Connection(websocket, attendance, lane)
                 await self._serve(connection, grant)
@@ -220,11 +219,6 @@ class _Connection:
 
 def _set_deadline(scope: CancelScope) -> None:
     scope.deadline = anyio.current_time() + FAREWELL_S
-
-
-def _address(websocket: WebSocket) -> str:
-    client = websocket.client
-    return client.host if client is not None else ""
 
 
 def _short(reason: str) -> str:

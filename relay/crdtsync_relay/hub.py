@@ -169,12 +169,13 @@ class Hub:
         """Connections in all rooms."""
         return sum(running.room.peers for running in self._rooms.values())
 
-    def budget(self, participant: str) -> Budget:
-        """The budget of a participant; the same object for all of its connections."""
-        found = self._budgets.get(participant)
+    def budget(self, token: str) -> Budget:
+        """The budget of a token, shared by its connections; without one, a new one."""
+        found = self._budgets.get(token) if token else None
         if found is None:
             found = Budget(self.limits, now=self._clock.boottime())
-            self._budgets[participant] = found
+            if token:
+                self._budgets[token] = found
         return found
 
     @asynccontextmanager
