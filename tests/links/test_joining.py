@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -11,9 +12,11 @@ import pytest
 from crdtsync.catalog import Catalog
 from crdtsync.errors import AccessDenied, ConnectionFailed, UsageError
 from crdtsync.links.addresses import SessionLink, parse_link
+from crdtsync.links.asking import ask_relay
 from crdtsync.links.joining import Joined, attach, join_session
-from crdtsync.remotes import Remotes
+from crdtsync.remotes import Remote, Remotes
 from crdtsync.session.opening import open_session
+from tests.host.stage import QUICK
 from tests.links.relays import Place, begin, seat
 
 
@@ -132,6 +135,16 @@ async def test_a_session_that_nobody_has_begun_is_begun_by_who_opens_its_link(
         assert session.view.meta.id == "a-new-one"
 
 
+async def test_the_beginning_of_a_joined_session_is_left_to_who_has_it(
+    there: Path,
+) -> None:
+    link = parse_link("https://relay.example/s/theirs")
+    Remotes(there).add("theirs", Remote.at(link, "theirs", ""))
+    Catalog(there).add("theirs", "theirs", "2026-11-21T10:00:00.000Z")
+    async with open_session("theirs", data=there, timing=QUICK) as session:
+        assert session.view.meta.id == ""
+
+
 async def test_a_session_is_put_on_a_relay_that_is_away_and_gets_there_later(
     tmp_path: Path, here: Path
 ) -> None:
@@ -151,8 +164,6 @@ async def test_a_session_is_put_on_a_relay_that_is_away_and_gets_there_later(
 async def test_a_token_for_somebody_makes_its_bearer_that_participant(
     here: Path, there: Path, place: Place
 ) -> None:
-    from crdtsync.links.asking import ask_relay
-
     session = await upload(here, place)
     body = {"role": "editor", "participant": "bob-of-sales"}
     path = f"/api/v1/sessions/{session}/tokens"

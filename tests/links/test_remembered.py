@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import anyio
@@ -39,7 +38,7 @@ def there(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def session(here: Path, there: Path, place: Place) -> AsyncGenerator[str]:
+async def session(here: Path, there: Path, place: Place) -> str:
     """One that both have, with the relay stopped again."""
     async with place.running():
         found = await begin(here, place)
@@ -47,7 +46,7 @@ async def session(here: Path, there: Path, place: Place) -> AsyncGenerator[str]:
             await ana.synced()
         link = parse_link(str((await place.invite(found))["link"]))
         await join_session(link, data=there, person="bob")
-    yield found
+    return found
 
 
 async def test_what_was_written_offline_goes_out_with_the_next_connection(
@@ -123,7 +122,8 @@ async def test_what_is_known_of_a_link_is_there_for_other_processes(
         await ana.reach("live")
         await ana.synced()
         with anyio.fail_after(WAIT_S):
-            while (noted := remotes.seen(session, place.base)[0]).state != "live":
+            # Another process can only look, too.
+            while (noted := remotes.seen(session, place.base)[0]).state != "live":  # noqa: ASYNC110
                 await anyio.sleep(0.05)
         assert (noted.window, noted.safe_seq) == (
             ana.session.place.window,
