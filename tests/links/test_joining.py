@@ -127,9 +127,7 @@ async def test_what_cannot_be_joined_leaves_nothing_behind(
 async def test_a_session_that_nobody_has_begun_is_begun_by_who_opens_its_link(
     there: Path, place: Place
 ) -> None:
-    joined = await join(
-        there, place.owner.__class__(place.owner.bases, "a-new-one", place.owner.secret)
-    )
+    joined = await join(there, replace(place.owner, session="a-new-one"))
     assert (joined.id, joined.state) == ("a-new-one", "live")
     async with open_session("a-new-one", data=there, mode="reader") as session:
         assert session.view.meta.id == "a-new-one"
