@@ -9,7 +9,7 @@ import anyio
 
 from crdtsync.errors import OperationFailed
 from crdtsync.sanitize import clean_line
-from crdtsync_cli import facts
+from crdtsync_cli import facts, granting
 from crdtsync_cli.attention import Attention
 from crdtsync_cli.choosing import choose
 from crdtsync_cli.plain import Plain
@@ -87,7 +87,8 @@ def history_lines(session: Session, count: int) -> list[str]:
 def _history(session: Session, rest: str) -> list[str]:
     """The last messages, or those that hold a text."""
     if not rest or rest.isdigit():
-        return history_lines(session, whole(rest, "number") if rest else HISTORY)
+        count = whole(rest, "number") if rest else HISTORY
+        return history_lines(session, count) or ["nothing was said yet"]
     plain, view, wanted = Plain(SessionScene(session)), session.view, rest.casefold()
     texts = ((message, view.text(message.id)) for message in view.messages)
     found = [
@@ -199,4 +200,7 @@ _DOES: Final = {
     "export": _export,
     "share": _share,
     "join": _join,
+    "apart": granting.run_apart,
+    "take": granting.take_over,
+    "arbiter": granting.arbiter,
 }

@@ -13,12 +13,15 @@ from crdtsync.agents.policy import POLICIES, Policy
 from crdtsync.agents.presets import agent_spec
 from crdtsync.agents.spec import AgentSpec
 from crdtsync.errors import UsageError
+from crdtsync.turns.signals import Offline
 from crdtsync_cli.settings import Settings
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
 
-__all__ = ["NONE", "find_agent", "find_policy", "running"]
+__all__ = ["NONE", "find_agent", "find_offline", "find_policy", "running"]
+
+_OFFLINE: Final[tuple[Offline, ...]] = ("deny", "ask", "allow")
 
 NONE: Final = "none"
 """The name that stands for no agent."""
@@ -59,6 +62,22 @@ def find_policy(wanted: str, settings: Settings) -> Policy:
     )
 
 
+def find_offline(wanted: str, settings: Settings) -> Offline:
+    """What prompts do while the relay that grants turns is out of reach.
+
+    Raises:
+        UsageError: There is no such way.
+    """
+    name = wanted or settings["offline_turns"]
+    for known in _OFFLINE:
+        if known == name:
+            return known
+    raise UsageError(
+        f"--offline-turns cannot be {name!r}",
+        hint="deny: they wait; ask: somebody says /apart; allow: they run apart.",
+    )
+
+
 def running(
     session: Session,
     spec: AgentSpec | None,
@@ -66,6 +85,7 @@ def running(
     cwd: Path | None,
     *,
     collect: bool = False,
+    offline: Offline = "deny",
 ) -> AbstractAsyncContextManager[object]:
     """Run turns of the session with the agent, if there is one, in the block.
 
@@ -75,6 +95,7 @@ def running(
         policy: What happens when it asks.
         cwd: Its working folder; this process's if None.
         collect: Whether prompts that wait together become one turn.
+        offline: What they do while the relay that grants turns is out of reach.
 
     Raises:
         DataError: The session is read-only here.
@@ -94,5 +115,7 @@ def running(
             f"{folder} is no folder", hint="Give the agent another one with --cwd."
         )
     collect_max = COLLECT_MAX if collect else 1
-    settings = HostSettings(policy=policy, cwd=folder, collect_max=collect_max)
+    settings = HostSettings(
+        policy=policy, cwd=folder, collect_max=collect_max, offline=offline
+    )
     return run_agent(session, spec, settings)

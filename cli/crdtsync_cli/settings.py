@@ -60,6 +60,11 @@ KEYS: Final = (
         "What happens when the agent asks: ask everybody here, or answer at once.",
         ("ask", "allow-reads", "deny-all", "yolo"),
     ),
+    Key(
+        "offline_turns",
+        "While the relay that grants turns is away: wait, ask, or run apart.",
+        ("deny", "ask", "allow"),
+    ),
     Key("color", "Colours on the terminal.", ("auto", "always", "never")),
     Key("theme", "Which colours fit your terminal.", ("dark", "light", "none")),
     Key("ascii", "Draw the window with ASCII signs only.", _SWITCH),
@@ -77,6 +82,7 @@ KEYS: Final = (
 
 _DEFAULTS: Final = {
     "permissions": "ask",
+    "offline_turns": "ask",
     "color": "auto",
     "theme": "dark",
     "ascii": "off",

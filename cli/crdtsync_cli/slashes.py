@@ -150,6 +150,26 @@ REGISTRY: Final = (
         example="/deny 1 not on a Friday",
     ),
     Slash(
+        "apart",
+        "[no]",
+        "Run what waits here although the relay is out of reach, until it is back.",
+        role="editor",
+        words=("yes|no",),
+    ),
+    Slash(
+        "take",
+        "",
+        "Take over: run the next prompt here, although another machine runs a turn.",
+        role="owner",
+    ),
+    Slash(
+        "arbiter",
+        "[LINK | none]",
+        "Show which relay grants the turns, or have another one do it.",
+        role="editor",
+        example="/arbiter relay.example.org",
+    ),
+    Slash(
         "task",
         "[list | add | done | assign]",
         "Tasks are not there yet: they come with the workspace.",

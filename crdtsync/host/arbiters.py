@@ -15,6 +15,7 @@ import anyio
 
 from crdtsync.agents.tasks import open_tasks
 from crdtsync.errors import ConnectionFailed, LogUnwritable
+from crdtsync.links.naming import arbiter_link, link_to
 from crdtsync.session import Session
 from crdtsync.sync.leasing import LeaseOperation, LeaseRequest
 from crdtsync.turns import effects as fx
@@ -58,6 +59,11 @@ class Arbiters:
         self._waiting: deque[tuple[Asked, int]] = deque()
         self._unanswered = 0
         self._changed = anyio.Event()
+
+    @property
+    def link(self) -> Link | None:
+        """The live link to the relay that grants, if there is one."""
+        return arbiter_link(self._session)
 
     async def ask(self, effect: Asked) -> None:
         """Ask the arbiter; what it says is posted, at once if it is the local one."""
@@ -104,8 +110,8 @@ class Arbiters:
         The link counts as live once what was missed has been applied here.
         """
         while True:
-            await self._session.wait_for(lambda _: self._granting() is not None)
-            link = self._granting()
+            await self._session.wait_for(lambda _: self.link is not None)
+            link = self.link
             if link is None:
                 continue
             self._post(sg.LinkLive())
@@ -116,22 +122,12 @@ class Arbiters:
             self._post(sg.LinkDown())
 
     async def _until_gone(self, link: Link) -> None:
-        await self._session.wait_for(lambda _: self._granting() is not link)
+        await self._session.wait_for(lambda _: self.link is not link)
 
     async def _hear(self, link: Link) -> None:
         while link.live:
             await link.wait_freed()
             self._post(sg.Freed())
-
-    def _granting(self) -> Link | None:
-        """The live link to the relay that the document names, if there is one."""
-        return self._link_to(self._session.view.meta.arbiter)
-
-    def _link_to(self, relay: str) -> Link | None:
-        if not relay:
-            return None
-        links = self._session.links
-        return next((x for x in links if x.relay == relay and x.state == "live"), None)
 
     async def _pose(self, effect: Asked, after: int) -> Question | None:
         """Send a question; None if there is no way to the relay now.
@@ -140,7 +136,7 @@ class Arbiters:
         knows nothing of it.
         """
         asks = isinstance(effect, fx.Acquire)
-        link = self._granting() if asks else self._link_to(self._granter)
+        link = self.link if asks else link_to(self._session, self._granter)
         if link is None:
             return None
         relay = link.relay

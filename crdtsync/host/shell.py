@@ -69,8 +69,10 @@ async def run_agent(
         tasks.start_soon(host.arbiters.serve)
         tasks.start_soon(host.arbiters.watch)
         try:
+            session.host = host
             yield host
         finally:
+            session.host = None
             with anyio.CancelScope(shield=True), anyio.move_on_after(LEAVE_S):
                 await host.leave()
 
@@ -122,6 +124,11 @@ class Host:
         await self._done.wait()
         # A relay drops what a connection asked that is gone (A6).
         await self.arbiters.settled()
+
+    @property
+    def relay_away(self) -> bool:
+        """Whether a relay is to grant turns and is out of reach."""
+        return bool(self._session.view.meta.arbiter) and self.arbiters.link is None
 
     def run_apart(self, *, yes: bool = True) -> None:
         """Run waiting prompts although the relay is out of reach, until it is back.

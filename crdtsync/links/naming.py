@@ -14,7 +14,18 @@ from crdtsync.session import Session
 if TYPE_CHECKING:
     from crdtsync.links.link import Link
 
-__all__ = ["name_arbiter", "name_for_owner"]
+__all__ = ["arbiter_link", "link_to", "name_arbiter", "name_for_owner"]
+
+
+def arbiter_link(session: Session) -> Link | None:
+    """The live link of this window to the relay that grants turns, if there is one."""
+    return link_to(session, session.view.meta.arbiter)
+
+
+def link_to(session: Session, relay: str) -> Link | None:
+    """The live link of this window to a relay; "" names none."""
+    live = (link for link in session.links if link.state == "live")
+    return next((link for link in live if relay and link.relay == relay), None)
 
 
 async def name_arbiter(session: Session, link: Link | None) -> None:

@@ -47,6 +47,7 @@ from crdtsync.view import SessionView
 
 if TYPE_CHECKING:
     from crdtsync.export import Format, Redaction
+    from crdtsync.host import Host
     from crdtsync.links.link import Link
 
 __all__ = ["Place", "Sent", "Session", "Steer", "stamp"]
@@ -80,6 +81,7 @@ class Session:
         log: The open log; for shells.
         bell: This window's; for shells.
         links: The links of this window, as `open_links` keeps them.
+        host: Runs turns in this window, while `run_agent` does.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Session:
         self.log = log
         self.bell = bell
         self.links: list[Link] = []
+        self.host: Host | None = None
         self.prompts = Prompts(self)
         self.replica = Replica(
             place.id, document, rows or log, bell, head=head, tell=self._tell

@@ -87,7 +87,7 @@ class Seeker:
 
     def run_apart(self, *, yes: bool) -> None:
         """Take a person's word, good until the link is back."""
-        self._apart_yes = yes
+        self._apart_yes = yes and self._link == "down"
 
     def take_over(self) -> None:
         """Ask at once, over a living holder."""

@@ -18,11 +18,17 @@ from crdtsync_cli.commands.opening import (
     CWD_HELP,
     PERMISSIONS_HELP,
 )
-from crdtsync_cli.commands.options import Offline, Peers, Relays, SessionName
+from crdtsync_cli.commands.options import (
+    Offline,
+    OfflineTurns,
+    Peers,
+    Relays,
+    SessionName,
+)
 from crdtsync_cli.linking import Linking, linked, reach
 from crdtsync_cli.plain import Plain
 from crdtsync_cli.printer import Printer
-from crdtsync_cli.running import find_agent, find_policy, running
+from crdtsync_cli.running import find_agent, find_offline, find_policy, running
 from crdtsync_cli.scene import SessionScene
 from crdtsync_cli.signals import call_when_told_to_stop
 
@@ -41,6 +47,7 @@ def host_command(  # noqa: PLR0913 - one parameter per option
     relay: Relays = None,
     peer: Peers = None,
     offline: Offline = False,
+    offline_turns: OfflineTurns = "",
     collect: Annotated[bool, typer.Option("--collect", help=COLLECT_HELP)] = False,
 ) -> None:
     """Run a session's turns without a window, until it is stopped.
@@ -51,6 +58,7 @@ def host_command(  # noqa: PLR0913 - one parameter per option
     call = ctx.ensure_object(Call)
     spec = find_agent(agent, call.settings)
     policy = find_policy(permissions, call.settings)
+    apart = find_offline(offline_turns, call.settings)
     if spec is None:
         raise UsageError(
             "host needs an agent",
@@ -66,7 +74,7 @@ def host_command(  # noqa: PLR0913 - one parameter per option
                 found, data=call.settings.data, name=call.settings.name
             ) as opened,
             linked(opened, linking),
-            running(opened, spec, policy, cwd, collect=collect),
+            running(opened, spec, policy, cwd, collect=collect, offline=apart),
         ):
             call.say(f"running turns of {opened.name} with {spec.name}; Ctrl-C ends it")
             async with anyio.create_task_group() as group:

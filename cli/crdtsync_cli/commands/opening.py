@@ -15,11 +15,11 @@ from crdtsync.errors import UsageError
 from crdtsync.session import Session
 from crdtsync.session.opening import open_session
 from crdtsync_cli.calling import Call
-from crdtsync_cli.commands.options import Offline, Peers, Relays
+from crdtsync_cli.commands.options import Offline, OfflineTurns, Peers, Relays
 from crdtsync_cli.lines_window import LinesWindow, Shape
 from crdtsync_cli.linking import LEAVE_S, Linking, linked, reach
 from crdtsync_cli.listening import listening
-from crdtsync_cli.running import find_agent, find_policy, running
+from crdtsync_cli.running import find_agent, find_offline, find_policy, running
 from crdtsync_cli.signals import call_when_told_to_stop
 
 __all__ = ["AGENT_HELP", "COLLECT_HELP", "CWD_HELP", "PERMISSIONS_HELP", "open_command"]
@@ -53,6 +53,7 @@ def open_command(  # noqa: PLR0913 - one parameter per option
     peer: Peers = None,
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help=LISTEN_HELP)] = "",
     offline: Offline = False,
+    offline_turns: OfflineTurns = "",
     collect: Annotated[bool, typer.Option("--collect", help=COLLECT_HELP)] = False,
     new: Annotated[bool, typer.Option("--new", help="Make a new session.")] = False,
     plain: Annotated[
@@ -90,6 +91,7 @@ def open_command(  # noqa: PLR0913 - one parameter per option
         raise UsageError("--plain and --json exclude each other")
     spec = find_agent(agent, call.settings)
     policy = find_policy(permissions, call.settings)
+    apart = find_offline(offline_turns, call.settings)
     linking = Linking((*(relay or ()), *(peer or ())), offline, listen)
     if new:
         session = _new_name(call, session)
@@ -110,7 +112,7 @@ def open_command(  # noqa: PLR0913 - one parameter per option
             ) as opened,
             listening(call, opened, linking.listen) as own,
             linked(opened, linking, own, leave_s=LEAVE_S if lines else LEAVE_SCREEN_S),
-            running(opened, spec, policy, cwd, collect=collect),
+            running(opened, spec, policy, cwd, collect=collect, offline=apart),
         ):
             if opened.read_only:
                 call.say(f"warning: read-only here: {opened.read_only}")

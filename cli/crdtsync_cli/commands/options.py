@@ -6,7 +6,14 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-__all__ = ["AsJson", "Offline", "Peers", "Relays", "SessionName"]
+__all__ = [
+    "AsJson",
+    "Offline",
+    "OfflineTurns",
+    "Peers",
+    "Relays",
+    "SessionName",
+]
 
 SessionName: TypeAlias = Annotated[
     str,
@@ -30,4 +37,11 @@ Peers: TypeAlias = Annotated[
 ]
 Offline: TypeAlias = Annotated[
     bool, typer.Option("--offline", help="No links this time; all is kept here.")
+]
+OfflineTurns: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="WAY",
+        help="While the relay that grants turns is away: deny, ask or allow.",
+    ),
 ]
