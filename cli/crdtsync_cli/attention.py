@@ -19,7 +19,8 @@ from crdtsync.events import (
     TypingChanged,
 )
 from crdtsync.sanitize import clean_line
-from crdtsync_cli.activity import KEPT_MAX, Activity, asker, output_lines, tool_id
+from crdtsync_cli.activity import KEPT_MAX, Activity, asker
+from crdtsync_cli.printed import output_lines, tool_id
 
 if TYPE_CHECKING:
     from crdtsync.session import Session

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from crdtsync.errors import OperationFailed, UsageError
 from crdtsync.sanitize import clean_line, clean_text
-from crdtsync_cli.activity import Deed, activity_lines, output_lines
+from crdtsync_cli.activity import Deed, activity_lines
 from crdtsync_cli.attention import Attention
 from crdtsync_cli.naming import find_participant
+from crdtsync_cli.printed import output_lines
 from crdtsync_cli.reply import Reply
 from crdtsync_cli.settings import KEYS
 from crdtsync_cli.slash import Command, whole

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdtsync.entities import Approval, Option
+from crdtsync.schema import JsonValue
 
 ALLOW: Final = Option("yes", "Allow", "allow_once")
 ALWAYS: Final = Option("always", "Always", "allow_always")
@@ -24,7 +25,7 @@ def question(
     hashed: str = "h",
 ) -> Question:
     shown = options or (ALLOW, ALWAYS, REJECT)
-    given = {"command": command} if command else None
+    given: JsonValue = {"command": command} if command else None
     approval = Approval(
         f"q{number}", number, "t1", "t1/c1", title, given, hashed, shown, "", ""
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from crdtsync.entities import Approval, Option
 from crdtsync.sanitize import clean_line, clean_text
-from crdtsync_cli.activity import written
+from crdtsync_cli.printed import written
 from crdtsync_cli.scene import SessionScene
 from crdtsync_cli.terminal.widths import cell_len, cut, level, level_line
 
