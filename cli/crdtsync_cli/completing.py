@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypedDict
 
-from crdtsync_cli.routing import route
+from crdtsync_cli.routing import SUBCOMMANDS, route
 
 __all__ = ["Surface", "complete", "proposals"]
 
 
 class Surface(TypedDict):
-    """One command as completion knows it.
+    """One command as completion knows it; those of a command are "relay token".
 
     Attributes:
         help: One sentence.
@@ -58,7 +58,12 @@ def proposals(
     *before, last = line
     routed = route(before)
     named = routed.command in surfaces and not routed.bare and bool(_words(before))
-    surface = surfaces[routed.command if named else "open"]
+    typed = _words(routed.after)
+    below = SUBCOMMANDS.get(routed.command, ()) if named else ()
+    key = routed.command if named else "open"
+    if typed and typed[0] in below:
+        key, typed, below = f"{key} {typed[0]}", typed[1:], ()
+    surface = surfaces[key]
     options = {**surface["options"], **surfaces[""]["options"]}
     values = {**surface["values"], **surfaces[""]["values"]}
     every: list[tuple[str, str]] = []
@@ -67,9 +72,11 @@ def proposals(
     elif last.startswith("-"):
         every = list(options.items())
     elif not _words(before):
-        every = [(name, s["help"]) for name, s in surfaces.items() if name]
+        every = [(n, s["help"]) for n, s in surfaces.items() if n and " " not in n]
         every += [(name, "session") for name in sessions(routed.before)]
-    elif named and surface["session"] and len(_words(routed.after)) == 0:
+    elif below and not typed:
+        every = [(sub, surfaces[f"{key} {sub}"]["help"]) for sub in below]
+    elif named and surface["session"] and not typed:
         every = [(name, "session") for name in sessions(routed.before)]
     yield from (each for each in every if each[0].startswith(last))
 

@@ -53,6 +53,7 @@ OPEN_WITH_VALUE = (
     "--cwd",
     "--relay",
     "--peer",
+    "--offline-turns",
     "--listen",
 )
 """Options of `open` that take a value, for when they stand before the session."""

@@ -18,7 +18,7 @@ from typer.core import TyperArgument, TyperOption
 
 from crdtsync_cli.app import GROUPS, build, run
 from crdtsync_cli.completing import Surface
-from crdtsync_cli.routing import COMMANDS
+from crdtsync_cli.routing import COMMANDS, SUBCOMMANDS
 from crdtsync_cli.settings import KEYS
 
 __all__ = ["COLUMNS", "help_pages", "reference", "surfaces"]
@@ -50,9 +50,14 @@ def surfaces() -> dict[str, Surface]:
     commands = getattr(group, "commands", {})
     for name in COMMANDS:
         command = commands[name]
-        sentence = (getdoc(command.callback) or "").splitlines()[0]
-        found[name] = _surface(command.params, sentence)
+        found[name] = _surface(command.params, _sentence(command))
+        for sub, below in getattr(command, "commands", {}).items():
+            found[f"{name} {sub}"] = _surface(below.params, _sentence(below))
     return found
+
+
+def _sentence(command: typer.core.TyperCommand) -> str:
+    return (getdoc(command.callback) or "").splitlines()[0]
 
 
 def reference() -> str:
@@ -80,6 +85,10 @@ def _reference(pages: dict[str, str]) -> Iterator[str]:
         for name in names:
             shown = pages[name].rstrip()
             yield from (f"### crdtsync {name}", "", "```text", shown, "```", "")
+            for sub in SUBCOMMANDS.get(name, ()):
+                shown = _printed([name, sub, "--help"]).rstrip()
+                heading = f"#### crdtsync {name} {sub}"
+                yield from (heading, "", "```text", shown, "```", "")
 
 
 _EXIT_CODES = (
