@@ -223,11 +223,12 @@ async def test_others_decide_and_the_card_closes(tmp_path: Path) -> None:
         await ui.until_shown("PERMISSION #7")
         ui.type(f"a draft{TAB}")
         await ui.until_shown(">3 Reject")
+        ui.clock.hold()
         decide(ui.other, 7, "no")
-        await ui.until_shown("permission 7 denied by bob")
         await ui.until(lambda: not ui.screen.desk.card.focused)
         ui.type(ENTER)
         await ui.until_shown("the question has just closed")
+        await ui.until_shown("permission 7 denied by bob")
         assert text(ui) == "a draft"
         assert ui.me.view.message_count == 1
 
@@ -271,6 +272,7 @@ async def test_keys_that_meant_the_line_decide_nothing_after_tab(
         await asked(ui.me, "clean up")
         ask(ui.me, 7)
         await ui.until_shown("PERMISSION #7")
+        ui.clock.hold()
         ui.type(f"{TAB}1{ENTER}y{ENTER}{ENTER}")
         await ui.until_shown(">3 Reject")
         ui.type(f"{ESC}")

@@ -17,6 +17,7 @@ from crdtsync_cli.terminal.screen import Screen
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import PipeInput, create_pipe_input
 
+from crdtsync.clock import SystemClock
 from crdtsync.session import Session
 from crdtsync.session.opening import open_session
 
@@ -58,12 +59,33 @@ class Tty(io.StringIO):
         return rows + self.shown
 
 
+class HeldClock(SystemClock):
+    """The machine's clock, which a test can hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: float | None = None
+
+    def hold(self) -> None:
+        """Let no time pass from now on."""
+        self._held = super().boottime()
+
+    def release(self) -> None:
+        """Go on."""
+        self._held = None
+
+    def boottime(self) -> float:
+        return super().boottime() if self._held is None else self._held
+
+
 class Window:
     """A window under test, and somebody else in the same session."""
 
     def __init__(
         self, screen: Screen, tty: Tty, keys: PipeInput, me: Session, other: Session
     ) -> None:
+        assert isinstance(me.place.clock, HeldClock)
+        self.clock = me.place.clock
         self.screen = screen
         self.tty = tty
         self.keys = keys
@@ -92,7 +114,7 @@ async def window(
     output = SyncOutput(tty, lambda: tty.size, term="xterm", enable_cpr=False)
     with create_pipe_input() as keys:
         async with (
-            open_session("talk", data=data, name="ana") as ana,
+            open_session("talk", data=data, name="ana", clock=HeldClock()) as ana,
             open_session("talk", data=data, name="bob") as bob,
         ):
             screen = Screen(ana, keys, output, Look())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["Pane", "Tmux", "private_tmux", "until"]
+__all__ = ["Pane", "Tmux", "private_tmux", "program", "until"]
 
 WAIT_S = 60.0
 PROMPT = "›"  # noqa: RUF001 - the sign before the input
@@ -46,14 +46,20 @@ class Tmux:
 
     def pane(self, *arguments: str, columns: int = 92, rows: int = 30) -> Pane:
         """Start the program in a terminal of its own."""
-        program = shlex.join([sys.executable, "-c", _MAIN, *arguments])
         # After the program has ended the terminal stays, to be looked at.
+        after = "echo ended $?; exec sleep 600"
+        return self._pane(f"{program(*arguments)}; {after}", columns, rows)
+
+    def shell(self) -> Pane:
+        """Start a shell with jobs in a terminal of its own."""
+        return self._pane("PS1='$ ' exec bash --norc --noprofile", 92, 30)
+
+    def _pane(self, command: str, columns: int, rows: int) -> Pane:
         words = ["new-window", "-d"] if self._running() else ["new-session", "-d"]
         if words[0] == "new-session":
             words += ["-x", str(columns), "-y", str(rows)]
         words += ["-P", "-F", "#{pane_id}", "-c", str(self.home)]
-        found = self.command(*words, f"{program}; echo ended $?; exec sleep 600")
-        return Pane(self, found.strip())
+        return Pane(self, self.command(*words, command).strip())
 
     def _running(self) -> bool:
         done = subprocess.run(
@@ -78,6 +84,11 @@ class Tmux:
 
 
 _MAIN = "import sys; from crdtsync_cli.entry import main; sys.exit(main())"
+
+
+def program(*arguments: str) -> str:
+    """The program with these arguments, as a shell takes it."""
+    return shlex.join([sys.executable, "-c", _MAIN, *arguments])
 
 
 class Pane:
@@ -107,6 +118,13 @@ class Pane:
     def type(self, text: str) -> None:
         self._tmux.command("send-keys", "-t", self.name, "-l", text)
 
+    def paste(self, text: str) -> None:
+        """Paste as a terminal does: in brackets, in one piece."""
+        source = self._tmux.home / "pasted"
+        source.write_text(text)
+        self._tmux.command("load-buffer", str(source))
+        self._tmux.command("paste-buffer", "-p", "-r", "-d", "-t", self.name)
+
     def press(self, *keys: str) -> None:
         self._tmux.command("send-keys", "-t", self.name, *keys)
 
@@ -134,6 +152,17 @@ class Pane:
             lambda: any(text in line for line in self.history),
             lambda: "\n".join([f"no {text!r} in", *self.history]),
         )
+
+    def wait_until(self, act: Callable[[], None], text: str) -> None:
+        """Do something again and again until a text is there, as the impatient do."""
+
+        def came() -> bool:
+            if any(text in line for line in self.history):
+                return True
+            act()
+            return False
+
+        until(came, lambda: "\n".join([f"no {text!r} in", *self.history]))
 
     @property
     def pid(self) -> int:
