@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Painter", "draw"]
 
-TEXT_WIDTH_MIN: Final = 24
+TEXT_WIDTH_MIN: Final = 16
 """If less is left beside a name, the text begins below it."""
 
 _MARKS: Final = {

@@ -145,11 +145,8 @@ class Story:
     def take(self, event: SessionEvent) -> list[Block]:
         """Follow one event; returns what it finished, deltas apart (`commit`)."""
         match event.body:
-            case AssistantDelta(message=message, text=text):
-                self._feed(message, text, event.at, thought=False)
-                return []
-            case ThoughtDelta(message=message, text=text):
-                self._feed(message, text, event.at, thought=True)
+            case AssistantDelta() | ThoughtDelta() as delta:
+                self._feed(delta, event.at)
                 return []
             case UsageChanged(usage=usage):
                 self.usage = usage
@@ -190,15 +187,18 @@ class Story:
 
     # What is being written.
 
-    def _feed(self, message: str, text: str, at: datetime, *, thought: bool) -> None:
-        writing = self.writing.get(message)
+    def _feed(self, delta: AssistantDelta | ThoughtDelta, at: datetime) -> None:
+        writing = self.writing.get(delta.message)
         if writing is None:
-            self._note_came(message, at)
+            self._note_came(delta.message, at)
+            thought = isinstance(delta, ThoughtDelta)
             role = "thought" if thought else "assistant"
-            header = self._cast.message(message) or Message(message, role, "", "")
+            header = self._cast.message(delta.message)
+            if header is None:
+                header = Message(delta.message, role, "", "", turn=delta.turn)
             writing = Writing(header, thought, at, Stream())
-            self.writing[message] = writing
-        writing.stream.feed(text)
+            self.writing[delta.message] = writing
+        writing.stream.feed(delta.text)
 
     def _answered(self, message: Message, blocks: list[Answer | Code]) -> list[Block]:
         """Blocks of an answer, under a head that says whose it is."""
