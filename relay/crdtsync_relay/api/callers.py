@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from crdtsync.clock import Clock
 from crdtsync.entities import Participant
 from crdtsync.errors import AccessDenied
-from crdtsync.identity import ID, check_person_name
+from crdtsync.identity import ID, NAME_CHARS_MAX
 from crdtsync.session import stamp
 from crdtsync_relay.api.answers import Refusal
 from crdtsync_relay.api.bounds import CALLERS_MAX
@@ -20,7 +21,7 @@ from crdtsync_relay.grants import Grant
 from crdtsync_relay.hub import Hub
 from crdtsync_relay.kinds import Kinds
 
-__all__ = ["Caller", "Callers", "Right"]
+__all__ = ["Caller", "Callers", "Right", "clean_name"]
 
 Right: TypeAlias = Literal["anybody", "token", "read", "write", "approve", "own"]
 """What a route asks for. `anybody` needs no token, `token` any that is good; the
@@ -86,10 +87,11 @@ class Caller:
             raise Refusal(403, "the token is somebody else's", hint=hint)
         key = known or participant
         if not key:
-            hint = 'Such as "participant": "ana"; this token names nobody.'
-            raise Refusal(400, "participant is missing", hint=hint)
-        said = (self.grant.name if self.grant else "") or name or key[:64]
-        return Participant(key, check_person_name(said), "person", stamp(clock))
+            hint = 'Say it in the body, such as "participant": "ana".'
+            raise Refusal(403, "nothing tells who writes this", hint=hint)
+        said = (self.grant.name if self.grant else "") or name
+        called = clean_name(said) or key[:NAME_CHARS_MAX]
+        return Participant(key, called, "person", stamp(clock))
 
 
 class Callers:
@@ -175,6 +177,11 @@ class Callers:
         """Whether a token that was good still is."""
         grant = caller.grant
         return grant is None or bool(self._door.access.standing({grant.id}))
+
+
+def clean_name(name: str) -> str:
+    """A person's name without what may not be in one; perhaps nothing is left."""
+    return "".join(c for c in name if unicodedata.category(c)[0] != "C").strip()
 
 
 def _address(request: Request) -> str:

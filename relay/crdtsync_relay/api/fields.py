@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from crdtsync.errors import UsageError
+from crdtsync.identity import NAME_CHARS_MAX
 from crdtsync.schema import JsonObject, JsonValue
 
-__all__ = ["Field", "Fields", "Flag", "Number", "Text", "Values", "read_fields"]
+__all__ = [
+    "NAME",
+    "Field",
+    "Fields",
+    "Flag",
+    "Number",
+    "Text",
+    "Values",
+    "read_fields",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +156,11 @@ class Flag:
 
 Field: TypeAlias = Text | Number | Flag
 Fields: TypeAlias = Mapping[str, Field]
+
+NAME: Final = Text(
+    "How they are called, if nobody knows yet; controls are taken out.",
+    chars_max=NAME_CHARS_MAX,
+)
 
 
 class Values:

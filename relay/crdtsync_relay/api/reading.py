@@ -206,7 +206,9 @@ class Reading:
             known = dict(session.view.participants)
             for key, person in here.items():
                 known.setdefault(key, Participant(key, person.name, person.kind))
-            people = sorted(known.values(), key=lambda one: (one.name.casefold(), one.id))
+            people = sorted(
+                known.values(), key=lambda one: (one.name.casefold(), one.id)
+            )
             listed: list[JsonValue] = [_person(one, here.get(one.id)) for one in people]
             return answer({"participants": listed})
 
@@ -236,7 +238,7 @@ def _page(
     if cursor:
         at = view.position(cursor)
         if at is None:
-            raise Refusal(400, "the cursor is no message of this session")
+            raise Refusal(404, "the cursor is no message of this session")
     begin = cast(int, at)
     rest = range(begin - 1, -1, -1) if newest else range(begin + 1, view.message_count)
     page: list[Message] = []
@@ -270,6 +272,10 @@ def _turn(record: TurnRecord) -> JsonObject:
         "prompts": [*claim.prompts] if claim else [],
         "started_at": record.started_at or "",
     }
+
+
+def _by_name(one: Participant) -> tuple[str, str]:
+    return one.name.casefold(), one.id
 
 
 def _person(one: Participant, here: Person | None) -> JsonObject:

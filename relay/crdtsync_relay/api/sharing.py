@@ -8,11 +8,11 @@ from typing import Final
 from starlette.responses import Response
 
 from crdtsync.clock import Clock
-from crdtsync.identity import NAME_CHARS_MAX, check_person_name
 from crdtsync.links.addresses import SessionLink
 from crdtsync.schema import JsonObject
 from crdtsync_relay.api.answers import Refusal, answer, nothing
-from crdtsync_relay.api.fields import Field, Fields, Flag, Number, Text
+from crdtsync_relay.api.callers import clean_name
+from crdtsync_relay.api.fields import NAME, Field, Fields, Flag, Number, Text
 from crdtsync_relay.api.operations import Call, Content, Operation
 from crdtsync_relay.api.schemas import ref
 from crdtsync_relay.door import Door, bearer_token
@@ -31,7 +31,6 @@ _PARTICIPANT: Final = Text(
     pattern="[A-Za-z0-9_-]{1,128}",
     needed=True,
 )
-_NAME: Final = Text("How they are called.", chars_max=NAME_CHARS_MAX)
 _APPROVES: Final = Flag("Whether an editor may answer the agent's questions, too.")
 
 
@@ -81,7 +80,7 @@ class Sharing:
                         needed=True,
                     ),
                     "participant": _PARTICIPANT,
-                    "name": _NAME,
+                    "name": NAME,
                 },
                 errors=(403, 413, 429),
             ),
@@ -159,7 +158,7 @@ class Sharing:
         token: Fields = {
             "role": Text("What they may do.", choices=ROLES, needed=True),
             "participant": _PARTICIPANT,
-            "name": _NAME,
+            "name": NAME,
             "can_approve": _APPROVES,
             "life_s": Number("Seconds that it is good.", 1, _LIFE_S_MAX),
         }
@@ -207,7 +206,7 @@ class Sharing:
         token, grant = await self._invites.redeem(
             body.text("invite"),
             body.text("participant"),
-            _called(body.text("name")),
+            clean_name(body.text("name")),
             former=former.id if former else "",
         )
         return answer({"token": token, **_shown(grant)}, 201)
@@ -252,7 +251,7 @@ class Sharing:
             check_role(body.text("role")),
             session=call.session,
             participant=body.text("participant"),
-            name=_called(body.text("name")),
+            name=clean_name(body.text("name")),
             can_approve=body.flag("can_approve"),
             life_s=body.number("life_s") or None,
         )
@@ -267,10 +266,6 @@ class Sharing:
         if not await access.revoke(token, session=call.session):
             raise Refusal(404, "there is no such token")
         return nothing()
-
-
-def _called(name: str) -> str:
-    return check_person_name(name) if name else ""
 
 
 def _token_of(call: Call) -> Grant:

@@ -10,35 +10,28 @@ from starlette.responses import Response
 
 from crdtsync.clock import Clock
 from crdtsync.events import to_json
-from crdtsync.identity import NAME_CHARS_MAX
 from crdtsync.limits import MESSAGE_BYTES_MAX
 from crdtsync.schema import JsonObject
 from crdtsync.session import Sent, Session, Steer
 from crdtsync_relay.api.answers import Refusal, answer
 from crdtsync_relay.api.bounds import MESSAGE_BODY_BYTES_MAX
 from crdtsync_relay.api.desks import Desks
-from crdtsync_relay.api.fields import Fields, Flag, Text
+from crdtsync_relay.api.fields import NAME, Fields, Flag, Text
 from crdtsync_relay.api.operations import Call, Content, Operation
 from crdtsync_relay.api.schemas import ref
 
 __all__ = ["Writing"]
 
 _SESSION: Final = "/sessions/{session}"
+_OPTION_CHARS_MAX: Final = 1000
 _WHY_CHARS_MAX: Final = 10_000
-
-_NO_CONTROL: Final = r"[^\x00-\x1f\x7f-\x9f]*"
-_NAME: Final = rf"{_NO_CONTROL}[^\s\x00-\x1f\x7f-\x9f]{_NO_CONTROL}"
 
 _WHO: Final[Fields] = {
     "participant": Text(
         "Who writes. Needed if the token names nobody; otherwise the token says it.",
         pattern="[A-Za-z0-9_-]{1,128}",
     ),
-    "name": Text(
-        "How they are called, if neither the token nor the session knows.",
-        pattern=_NAME,
-        chars_max=NAME_CHARS_MAX,
-    ),
+    "name": NAME,
 }
 
 _POSTED: Final = """It is acknowledged when it is on the relay's disk, and every window
@@ -116,11 +109,17 @@ class Writing:
                 self._vote,
                 {200: Content("The question with your vote.", ref("Approval"))},
                 more="The first valid vote decides, at the runner; wait for the event "
-                "`approval.resolved`. Say `option`, or `allow` for the once-only "
-                "option of that kind.",
+                "`approval.resolved`.",
                 body={
-                    "option": Text("An option's id.", pattern=r"[\s\S]{1,128}"),
-                    "allow": Flag("Yes or no.", default=None),
+                    "allow": Flag(
+                        "Yes or no: the once-only option of that kind.",
+                        default=None,
+                        needed=True,
+                    ),
+                    "option": Text(
+                        "The id of another option, to be taken instead.",
+                        chars_max=_OPTION_CHARS_MAX,
+                    ),
                     "why": Text(
                         "Told to everybody as a note.", chars_max=_WHY_CHARS_MAX
                     ),
@@ -173,19 +172,18 @@ class Writing:
         return answer(_sent(sent), 200 if known else 201)
 
     async def _vote(self, call: Call) -> Response:
-        body, question = call.body, call.part("approval")
-        if body.has("allow") == bool(body.text("option")):
-            raise Refusal(400, "say either allow or option")
+        body, key = call.body, call.part("approval")
+        option, allow = body.text("option"), body.flag("allow")
         async with self._acting(call) as session:
-            if question not in session.view.approvals:
+            question = session.view.approvals.get(key)
+            if question is None:
                 raise Refusal(404, "there is no such question")
-            await session.vote(
-                question,
-                allow=body.flag("allow"),
-                option=body.text("option"),
-                why=body.text("why"),
-            )
-            return answer(cast(JsonObject, to_json(session.view.approvals[question])))
+            if option and all(o.id != option for o in question.options):
+                raise Refusal(404, "the question has no such option")
+            if not option and question.option(allow=allow) is None:
+                raise Refusal(409, "the question has no such answer")
+            await session.vote(key, allow=allow, option=option, why=body.text("why"))
+            return answer(cast(JsonObject, to_json(session.view.approvals[key])))
 
     async def _cancel(self, call: Call) -> Response:
         turn = call.part("turn")
