@@ -119,10 +119,10 @@ class LinesWindow:
         group.cancel_scope.cancel()
 
     def _lines(self, event: SessionEvent) -> list[str]:
+        self._attention.note(event)
         if self._shape.json:
             return json_lines([event], deltas=self._shape.deltas)
         lines = self._plain.lines(event)
-        self._attention.note(event)
         if self._attention.hides(event):
             return []
         lines += [f"-- {x}" for x in self._attention.followed(self._session, event)]

@@ -124,7 +124,7 @@ class Plain:
         name = clean_line(self._scene.name_of(message.author)) or "?"
         match message.role:
             case "system":
-                return [f"-- {line}" for line in clean_text(text).splitlines()]
+                return [f"-- {name} {line}" for line in clean_text(text).splitlines()]
             case "note":
                 prefix = f"<{name}> (note) "
             case "thought":

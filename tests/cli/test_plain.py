@@ -77,6 +77,13 @@ def test_notes_and_unknown_roles_say_so() -> None:
     ]
 
 
+def test_what_a_window_writes_by_itself_says_for_whom() -> None:
+    message = Message("m3", "system", "p2", "", "asked to stop the turn")
+    assert told(MessageAdded(message, queued=False)) == [
+        "[14:02:11] -- bob asked to stop the turn"
+    ]
+
+
 def test_an_answer_comes_by_completed_blocks() -> None:
     assert told(
         AssistantDelta("m2", "t1", "# Plan\n\nThe "),
