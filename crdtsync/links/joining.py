@@ -181,6 +181,8 @@ async def _redeem(
     identity = await anyio.to_thread.run_sync(load_identity, data)
     participant = identity.participant(person, "person")
     body = {"invite": invite, "participant": participant, "name": person}
+    if link.session:
+        body["session"] = link.session
     token = known.token if known else ""
     told = await ask_relay(link, "POST", "/api/v1/join", body, token=token)
     session = as_text(told.get("session"))

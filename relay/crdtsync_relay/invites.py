@@ -135,7 +135,13 @@ class Invites:
         return await self._access.writer.run(work)
 
     async def redeem(
-        self, secret: str, participant: str, name: str, *, former: str = ""
+        self,
+        secret: str,
+        participant: str,
+        name: str,
+        *,
+        former: str = "",
+        session: str = "",
     ) -> tuple[str, Grant]:
         """Turn the secret of a link, or a code, into a token of one's own.
 
@@ -145,6 +151,7 @@ class Invites:
             name: What they are called.
             former: Id of the token they have by now; it is revoked with this, if it
                 is of the same session.
+            session: The session they want; empty for whichever it is for.
 
         Raises:
             UsageError: The participant's id is none.
@@ -164,7 +171,7 @@ class Invites:
         digest = found
 
         def work(connection: sqlite3.Connection) -> tuple[str, Grant]:
-            invite = _use(connection, digest, now_ms)
+            invite = _use(connection, digest, session, now_ms)
             grant = new_grant(invite.session, invite.role, participant, name, None)
             grant = replace(grant, can_approve=invite.can_approve)
             token = make_token()
@@ -240,11 +247,14 @@ def _try(connection: sqlite3.Connection, code: str, now_ms: int) -> bytes | None
     return None
 
 
-def _use(connection: sqlite3.Connection, digest: bytes, now_ms: int) -> Invite:
+def _use(
+    connection: sqlite3.Connection, digest: bytes, session: str, now_ms: int
+) -> Invite:
     row = connection.execute(
         f"UPDATE relay_invites SET uses_left = uses_left - 1 WHERE hash = ?"  # noqa: S608
+        " AND (? = '' OR session = ?)"
         f" AND uses_left > 0 AND expires_at > ? RETURNING {_COLUMNS}",
-        (digest, now_ms),
+        (digest, session, session, now_ms),
     ).fetchone()
     if row is None:
         raise _wrong()

@@ -81,6 +81,11 @@ class Sharing:
                     ),
                     "participant": _PARTICIPANT,
                     "name": NAME,
+                    "session": Text(
+                        "The session that is meant; an invite to another one is not "
+                        "used up then.",
+                        chars_max=128,
+                    ),
                 },
                 errors=(403, 413, 429),
             ),
@@ -208,6 +213,7 @@ class Sharing:
             body.text("participant"),
             clean_name(body.text("name")),
             former=former.id if former else "",
+            session=body.text("session"),
         )
         return answer({"token": token, **_shown(grant)}, 201)
 
