@@ -13,6 +13,7 @@ from crdtsync.errors import SessionNotFound, UsageError
 from crdtsync.links.addresses import SessionLink, is_link, parse_link
 from crdtsync.remotes import Remote, Remotes
 from crdtsync.sanitize import clean_line
+from crdtsync_cli.meeting import beside_listener, meeting
 
 if TYPE_CHECKING:
     from crdtsync.links.joining import Joined
@@ -162,8 +163,12 @@ async def linked(
     """
     remotes = Remotes(session.place.data)
     known = await anyio.to_thread.run_sync(remotes.of, session.id)
-    if linking.offline or not (known or more) or session.unstorable:
+    if linking.offline or session.unstorable:
         yield []
+        return
+    if not (known or more):
+        async with beside_listener(session):
+            yield []
         return
     from crdtsync.links.remembered import (  # noqa: PLC0415 - slow to import
         open_remembered,
@@ -172,5 +177,6 @@ async def linked(
 
     async with open_remembered(session, more) as links:
         await links.follow()
-        yield list(links)
+        async with meeting(session, more[0]) if more else beside_listener(session):
+            yield list(links)
         await wait_told(list(links), leave_s)

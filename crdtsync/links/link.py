@@ -261,7 +261,9 @@ async def open_links(session: Session) -> AsyncGenerator[Links]:
     """
     session.check_storable()
     async with AsyncExitStack() as stack, open_tasks() as tasks:
+        links = Links(session, tasks, stack)
         try:
-            yield Links(session, tasks, stack)
+            yield links
         finally:
-            session.links.clear()
+            for link in links:
+                session.links.remove(link)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,7 @@ class Machine:
             **dict.fromkeys(own, str(folder / "home")),
             "CRDTSYNC_DATA": str(folder / "data"),
             "CRDTSYNC_NAME": name,
+            "CRDTSYNC_DEMO_PACE": "0",
             "COLUMNS": "80",
         }
 
@@ -65,13 +66,17 @@ class Machine:
         shown = self.run("show", session, "--json").stdout.splitlines()
         return [json.loads(line)["text"] for line in shown]
 
+    def window(self, *arguments: str) -> AbstractContextManager[Window]:
+        return self.started("open", *arguments, "--plain")
+
     @contextmanager
-    def window(self, *arguments: str) -> Iterator[Window]:
+    def started(self, command: str, *arguments: str) -> Iterator[Window]:
+        names = [self.folder / f"{command}.{name}" for name in ("out", "err")]
         with (
-            (self.folder / "out").open("w") as out,
-            (self.folder / "err").open("w") as err,
+            names[0].open("w") as out,
+            names[1].open("w") as err,
             subprocess.Popen(
-                [sys.executable, "-c", MAIN, "open", *arguments, "--plain"],
+                [sys.executable, "-c", MAIN, command, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=err,
@@ -80,7 +85,7 @@ class Machine:
             ) as process,
         ):
             try:
-                yield Window(process, self.folder)
+                yield Window(process, names)
             finally:
                 process.kill()
 
@@ -88,12 +93,12 @@ class Machine:
 class Window:
     """A window in lines, in a process of its own."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], said: list[Path]) -> None:
         self.process = process
-        self._folder = folder
+        self._said = said
 
     def said(self) -> str:
-        return "".join((self._folder / name).read_text() for name in ("err", "out"))
+        return "".join(path.read_text() for path in self._said)
 
     def until_says(self, pattern: str) -> str:
         until(lambda: re.search(pattern, self.said()) is not None, self.said)
