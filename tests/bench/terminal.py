@@ -105,7 +105,7 @@ def _resting() -> list[Row]:
     return [
         Row("terminal, idle: CPU", share, "%", None, None, "", ok=True),
         Row("terminal, idle: written", written, "bytes", None, None, "0", written == 0),
-        Row("terminal, idle: wake-ups", wakes, "/s", None, None, "", ok=True),
+        Row("terminal, idle: wake-ups", wakes, "/s", None, None, "<= 1 /s", wakes <= 1),
     ]
 
 

@@ -94,6 +94,8 @@ class Desk:
             input=keys,
             output=output,
             erase_when_done=True,
+            # The signal tells of a new size.
+            terminal_size_polling_interval=None,
         )
         self.application.frames = output
         self.application.ttimeoutlen = ESCAPE_S
@@ -124,6 +126,7 @@ class Desk:
         self._hint, self._hint_until_s = hint, self.now + seconds
         self._leaving_until_s = float("-inf")
         self.application.invalidate()
+        self.application.invalidate_in(seconds)
 
     def say_leaving(self, hint: str) -> None:
         """Show a hint; while it is shown, the same key leaves."""

@@ -88,6 +88,11 @@ class LiveApplication(Application[None]):
             self.frames.write_raw(ansi.replace("\n", "\r\n"))
             self._redraw()
 
+    def invalidate_in(self, seconds: float) -> None:
+        """Redraw after so long, because something is not to be shown any more."""
+        if self.loop is not None:
+            self.loop.call_later(seconds, self.invalidate)
+
     def call(self, alert: str) -> None:
         """Send a bell or a notification, which show nothing and move nothing."""
         if alert and self._is_running and not self._running_in_terminal:

@@ -53,7 +53,8 @@ EVENTS_PER_FRAME_MAX: Final = 500
 SPIN_S: Final = 0.1
 STILL_S: Final = 0.5
 """Without motion only the seconds pass, and these need not be exact."""
-IDLE_S: Final = 1.0
+IDLE_S: Final = 4.0
+"""Idle, most changes come as events; the others are looked for so often."""
 
 SEEN_S: Final = 60.0
 """What was seen is written down so often, and when the window is left."""
