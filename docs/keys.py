@@ -49,7 +49,8 @@ def _page() -> Iterator[str]:
         "",
         "A line that begins with a slash is a command; `//text` says `/text`. They are",
         "the same in windows without a screen (`--plain`, `--json`), but for those",
-        "marked *screen*. An unknown one sends nothing and names the nearest.",
+        "marked *screen*, and all may be used while a turn runs. An unknown one sends",
+        "nothing and names the nearest.",
         "",
         *_table("command", "what it does", map(_row, REGISTRY)),
         "",
@@ -63,8 +64,6 @@ def _page() -> Iterator[str]:
 def _row(slash: Slash) -> tuple[str, str]:
     notes = [f"{slash.role}s"] if slash.role != "viewer" else []
     notes += ["screen"] * slash.screen
-    if not slash.while_running:
-        notes.append("not while a turn runs")
     also = ", ".join(f"`/{alias}`" for alias in slash.aliases)
     said = slash.help + (f" Also {also}." if also else "")
     said += f" *{', '.join(notes)}*" if notes else ""

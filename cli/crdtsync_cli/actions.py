@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from crdtsync.errors import OperationFailed
 from crdtsync.sanitize import clean_line
 from crdtsync_cli import facts, granting
 from crdtsync_cli.attention import Attention
@@ -55,10 +54,6 @@ async def act(session: Session, line: Line, attention: Attention) -> Reply:
         return Reply(sent=await session.send(line.text))
     slash = line.slash
     check_role(session, slash.role, f"/{slash.name}")
-    if not slash.while_running and session.view.running is not None:
-        raise OperationFailed(
-            f"/{slash.name} has to wait: a turn runs", hint="/cancel stops it."
-        )
     return await _do(session, line, attention)
 
 

@@ -112,8 +112,6 @@ def _details(slash: Slash) -> list[str]:
     found = [slash.help + (f" Also {also}." if also else "")]
     if slash.role != "viewer":
         found.append(f"It needs the role {slash.role}.")
-    if not slash.while_running:
-        found.append("It has to wait while a turn runs.")
     return found
 
 

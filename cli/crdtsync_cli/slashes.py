@@ -26,7 +26,6 @@ class Slash:
         needs: How many words it needs at least.
         role: Who may use it.
         screen: Whether it needs a window on a screen.
-        while_running: Whether it may be used while a turn runs here.
         words: What completion proposes for each argument: "command", "person",
             "prompt", "question", "turn", "agent", "format", or words
             joined by "|". The last one counts for all that follow if it ends in "...".
@@ -40,7 +39,6 @@ class Slash:
     needs: int = 0
     role: Role = "viewer"
     screen: bool = False
-    while_running: bool = True
     words: tuple[str, ...] = ()
     example: str = ""
 
