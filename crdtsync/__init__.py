@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from crdtsync.events import Actor, QueuedPrompt, SessionEvent
     from crdtsync.export import Imported, Redaction, export_session, import_session
+    from crdtsync.forking import Forked, fork_session
     from crdtsync.host import Host, HostSettings, run_agent
     from crdtsync.merging import Brought, Merge, import_file, merge_from
     from crdtsync.presence import Person, PresenceState
@@ -55,6 +56,7 @@ __all__ = [
     "DataError",
     "Document",
     "Entry",
+    "Forked",
     "Host",
     "HostSettings",
     "Imported",
@@ -87,6 +89,7 @@ __all__ = [
     "agent_spec",
     "default_data_folder",
     "export_session",
+    "fork_session",
     "import_file",
     "import_session",
     "merge_from",
@@ -108,6 +111,7 @@ _HOMES = {
     ),
     "crdtsync.events": ("Actor", "QueuedPrompt", "SessionEvent"),
     "crdtsync.export": ("Imported", "Redaction", "export_session", "import_session"),
+    "crdtsync.forking": ("Forked", "fork_session"),
     "crdtsync.host": ("Host", "HostSettings", "run_agent"),
     "crdtsync.merging": ("Brought", "Merge", "import_file", "merge_from"),
     "crdtsync.session.opening": ("default_data_folder", "open_session"),
