@@ -133,12 +133,24 @@ class Remotes:
         return sorted((r for r in found if r is not None), key=lambda r: r.name)
 
     def add(self, session: str, remote: Remote) -> None:
-        """Remember a remote; one of the same name is replaced.
+        """Remember a remote; one of the same name, or the same certificate, goes.
 
         Raises:
             LogUnwritable: It cannot be written.
         """
+        for other in self.of(session):
+            # A listening window that has moved.
+            if remote.pin and other.pin == remote.pin and other.name != remote.name:
+                self.remove(session, other.name)
         _write(self._path(session, remote.name), asdict(remote))
+
+    def find(self, link: SessionLink) -> Remote | None:
+        """The remote that a link leads to: by its address, or by its certificate."""
+        for remote in self.of(link.session):
+            same = link.pin and remote.pin == link.pin
+            if same or remote.name == link.bases[0]:
+                return remote
+        return None
 
     def remove(self, session: str, name: str) -> bool:
         """Forget a remote; False if there is none of that name."""

@@ -97,7 +97,7 @@ async def join_session(
     """
     if called:
         check_session_name(called)
-    known = _known(link, data) if link.session else None
+    known = Remotes(data).find(link) if link.session else None
     given = bool(code) or link.is_invite
     try:
         remote = await _enter(link, data, check_person_name(person), code, known)
@@ -105,7 +105,9 @@ async def join_session(
         # The link that was used to join opens the session ever after.
         if known is None or code or not link.is_invite:
             raise
-        remote, given = known, False
+        now_at = Remote.at(link, link.session, known.token)
+        remote = replace(known, name=now_at.name, url=now_at.url, also=now_at.also)
+        given = False
     return await _take_up(remote, data, person, called, keep=given)
 
 
@@ -131,19 +133,12 @@ async def attach(link: SessionLink, session: str, *, data: Path, person: str) ->
             hint="Open it by itself: crdtsync open LINK",
         )
     here = replace(link, session=session)
-    known = _known(here, data)
+    known = Remotes(data).find(here)
     if known is not None and link.secret in {"", known.token}:
         return known
     remote = await _enter(here, data, person, "", known)
     Remotes(data).add(session, remote)
     return remote
-
-
-def _known(link: SessionLink, data: Path) -> Remote | None:
-    for remote in Remotes(data).of(link.session):
-        if remote.name == link.bases[0]:
-            return remote
-    return None
 
 
 async def _enter(
@@ -202,7 +197,7 @@ async def _take_up(
 ) -> Joined:
     """Remember the remote, make the replica, and wait for the history."""
     session, catalog, remotes = remote.link.session, Catalog(data), Remotes(data)
-    former, new = _known(remote.link, data), not _is_here(catalog, session)
+    former, new = remotes.find(remote.link), not _is_here(catalog, session)
     if new:
         name = catalog.free_name(called or UNNAMED)
         if called not in {"", name}:

@@ -24,7 +24,7 @@ from crdtsync.links.asking import ask_relay
 from crdtsync.links.joining import Joined, join_session
 from crdtsync.links.link import Link
 from crdtsync.links.remembered import open_remembered
-from crdtsync.remotes import Remote
+from crdtsync.remotes import Remote, Remotes
 from crdtsync.schema import JsonObject
 from crdtsync.session import Session
 from crdtsync.session.opening import open_session
@@ -100,6 +100,24 @@ async def test_nobody_comes_in_without_a_token_or_twice_by_one_invite(
         await join(link, tmp_path / "b")
         with pytest.raises(AccessDenied):
             await join(link, tmp_path / "c")
+
+
+async def test_a_window_that_has_moved_is_joined_again_by_its_new_link(
+    tmp_path: Path,
+) -> None:
+    async with listening(tmp_path / "a") as (ana, _, own):
+        joined = await join(await invite(own), tmp_path / "b")
+        await ana.send("here", note=True)
+    with socket.create_server(("127.0.0.1", int(own.host.rpartition(":")[2]))):
+        async with listening(tmp_path / "a") as (ana, _, moved):
+            await ana.send("there", note=True)
+            link = await invite(moved)
+            for _ in range(2):
+                again = await join(link, tmp_path / "b")
+                assert (again.id, again.state, again.new) == (ana.id, "live", False)
+                assert again.messages == 2
+    (known,) = Remotes(tmp_path / "b").of(joined.id)
+    assert known.name == moved.bases[0] != joined.remote.name
 
 
 async def test_nothing_is_sent_to_who_shows_another_certificate(
