@@ -1,52 +1,27 @@
-"""Draws blocks as rows of the terminal; keeps only what the last one was.
+"""Paints a session's events: what is finished above, what is being written below.
 
-All text from outside passes `sanitize` here. Between blocks stands exactly one blank
-row or none, whatever the times they came at.
+What the events mean is the story's, how it looks the canvas's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
-
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from crdtsync.events import Reset, SessionEvent, SessionOpened
-from crdtsync.sanitize import clean_line, clean_text
-from crdtsync_cli.terminal.block import (
-    Answer,
-    Block,
-    Code,
-    Day,
-    Face,
-    Head,
-    Line,
-    Plan,
-    Said,
-    Thought,
-    ToolRow,
-)
+from crdtsync.sanitize import clean_text
+from crdtsync_cli.terminal.block import Answer, Block, Line
 from crdtsync_cli.terminal.cast import SessionCast
-from crdtsync_cli.terminal.ink import Ink, Part, Row
+from crdtsync_cli.terminal.drawing import Canvas, draw
+from crdtsync_cli.terminal.ink import Ink, Row
 from crdtsync_cli.terminal.replay import replay
 from crdtsync_cli.terminal.story import Story, Writing
-from crdtsync_cli.terminal.tones import style_of
-from crdtsync_cli.terminal.widths import cell_len, cut
-from crdtsync_cli.words import duration, excerpt, tool_name
+from crdtsync_cli.words import excerpt
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
 
-__all__ = ["Painter", "draw"]
-
-TEXT_WIDTH_MIN: Final = 16
-"""If less is left beside a name, the text begins below it."""
-
-_MARKS: Final = {
-    "completed": ("✓", "good"),
-    "failed": ("✗", "bad"),
-    "cancelled": ("-", "wait"),
-}
+__all__ = ["Painter"]
 
 
 class Painter:
@@ -63,7 +38,7 @@ class Painter:
         self.ink = ink
         self._session = session
         self._seen = seen
-        self._last: Block | None = None
+        self._canvas = Canvas(ink)
 
     def paint(self, event: SessionEvent, width: int) -> str:
         """The lines to print above for one event; "" for none."""
@@ -81,16 +56,7 @@ class Painter:
 
     def drawn(self, blocks: Sequence[Block], width: int) -> str:
         """Blocks as lines to be printed."""
-        found = []
-        for block in blocks:
-            rows = draw(block, self.ink, width)
-            if not rows:
-                continue
-            if _is_apart(self._last, block):
-                found.append("\n")
-            self._last = block
-            found.append(self.ink.ansi(rows))
-        return "".join(found)
+        return self._canvas.drawn(blocks, width)
 
     def reply(self, lines: Sequence[str], width: int) -> str:
         """What a slash command answers."""
@@ -110,7 +76,8 @@ class Painter:
         if stream.language is not None:
             return self.ink.code(text.rstrip("\n"), stream.language, width)
         head = self.story.head(writing)
-        above: list[Row] = [()] if _is_apart(self._last, head or Answer(text)) else []
+        apart = self._canvas.is_apart(head or Answer(text))
+        above: list[Row] = [()] if apart else []
         above += draw(head, self.ink, width) if head is not None else []
         return above + self.ink.markdown(text, width)
 
@@ -122,100 +89,6 @@ class Painter:
             found += [told] if isinstance(told, Line) else self.story.take(told)
         self._seen = ""
         return found
-
-
-def draw(block: Block, ink: Ink, width: int) -> list[Row]:
-    """One block as rows."""
-    match block:
-        case Said():
-            return _said(block, ink, width)
-        case Head(time=time, face=face, standing=standing):
-            apart = f" ({standing})" if standing else ""
-            parts = [(time, "dim"), (" ", ""), _name(face), (apart, "wait")]
-            return ink.text(*parts, width=width)
-        case Answer(text=text):
-            return ink.markdown(clean_text(text), width)
-        case Code(text=text, language=language):
-            return ink.code(clean_text(text), clean_line(language), width)
-        case _:
-            return _row(block, ink, width)
-
-
-def _row(block: Block, ink: Ink, width: int) -> list[Row]:
-    match block:
-        case Thought(text=text, took=took):
-            said = " ".join(filter(None, ("thought", took, excerpt(text))))
-            return ink.text(("  ", ""), (cut(said, width - 2), "thought"), width=width)
-        case ToolRow():
-            return _tool(block, ink, width)
-        case Plan(rows=rows):
-            return [
-                row
-                for entry in rows
-                for row in ink.text((f"  {clean_line(entry)}", "dim"), width=width)
-            ]
-        case Day(date=date):
-            named = f"── {date:%A} {date.day} {date:%B %Y} ──"
-            return ink.text((named, "dim"), width=width)
-        case Line(text=text, tone=tone, ruled=ruled):
-            cleaned = clean_text(text).strip("\n")
-            shown = f"── {clean_line(text)} ──" if ruled else cleaned
-            return ink.text((shown, tone), width=width)
-    return []
-
-
-def _said(said: Said, ink: Ink, width: int) -> list[Row]:
-    text = clean_text(said.text).strip("\n")
-    name, tone = _name(said.face)
-    if said.kind == "system":
-        shown = f"{said.time} -- {name} {clean_line(text)} --"
-        return ink.text((shown, "dim"), width=width)
-    if said.called:
-        tone = f"{tone} called"
-    marks = ("*" * said.waits) + {"note": " (note)", "agent": " (agent)"}.get(
-        said.kind, ""
-    )
-    head: list[Part] = [(said.time, "dim"), (" ", ""), (name, tone), (marks, "dim")]
-    indent = sum(cell_len(part) for part, _ in head) + 2
-    body = Text(text.expandtabs(4))
-    if said.called:
-        body.highlight_words([said.called], style_of("called", ink.theme))
-    if width - indent < TEXT_WIDTH_MIN:
-        return ink.text(*head, width=width) + ink.wrapped(body, width)
-    beside = Text()
-    for part, part_tone in [*head, ("  ", "")]:
-        beside.append(part, style_of(part_tone, ink.theme))
-    return ink.beside(beside, body, width)
-
-
-def _tool(row: ToolRow, ink: Ink, width: int) -> list[Row]:
-    tool = row.tool
-    mark, tone = _MARKS.get(tool.phase, ("?", ""))
-    code = f"exit {tool.exit_code}" if tool.exit_code is not None else ""
-    took = duration(tool.started_at, tool.ended_at)
-    facts = "  ".join(filter(None, (took, code, clean_line(row.by))))
-    name = clean_line(tool_name(tool.kind))
-    head = f"  {ink.signs(mark)} "
-    room = width - cell_len(head) - cell_len(name) - cell_len(facts) - 4
-    title = cut(clean_line(tool.title), max(8, room))
-    said = "  ".join(filter(None, (name, title)))
-    parts: list[Part] = [(head, tone), (said, ""), (f"  {facts}" * bool(facts), "dim")]
-    return ink.text(*parts, width=width)[:1]
-
-
-def _name(face: Face) -> Part:
-    name = clean_line(face.name)
-    tone = "agent" if face.slot is None else f"slot{face.slot % 10}"
-    return name, f"{tone} mine" if face.mine else tone
-
-
-def _is_apart(before: Block | None, block: Block) -> bool:
-    """Whether a blank row stands between two blocks."""
-    if before is None or isinstance(before, Head):
-        return False
-    if isinstance(block, Code) and isinstance(before, Code) and not block.first:
-        return False
-    return isinstance(before, Answer | Code) or isinstance(block, Answer | Code | Head)
 
 
 def _title(opened: SessionOpened) -> Line:
