@@ -55,6 +55,17 @@ def update_hash(update: bytes) -> bytes:
     return hashlib.blake2b(update, digest_size=HASH_BYTES).digest()
 
 
+def remove(connection: sqlite3.Connection, place: Place) -> None:
+    """Remove a document with its rows, snapshots, leases and client ids."""
+    for table in ("updates", "snapshots", "leases", "client_ids"):
+        connection.execute(
+            f"DELETE FROM {table}"  # noqa: S608 - a name from here
+            " WHERE doc = (SELECT id FROM docs WHERE doc = ?)",
+            (place.doc,),
+        )
+    connection.execute("DELETE FROM docs WHERE doc = ?", (place.doc,))
+
+
 def find(connection: sqlite3.Connection, place: Place) -> Head:
     """Read where a document's log stands.
 

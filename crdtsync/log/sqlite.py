@@ -127,6 +127,10 @@ class SqliteLog:
 
         return await self._writing().run(work)
 
+    async def remove(self, doc: str) -> None:
+        """Remove a document with everything of it, for good; nobody may have it open."""
+        await self._write(rows.remove, doc)
+
     async def load(self, doc: str) -> Stored:
         """Read the snapshot and every update after it, consistently."""
         return await self._apart(partial(self._load, doc))

@@ -21,7 +21,7 @@ from crdtsync.log.faults import translated
 from crdtsync.log.writer import Worker
 from crdtsync_relay.codes import make_token, secret_hash
 from crdtsync_relay.grants import Grant, Role, new_grant
-from crdtsync_relay.limits import TOKENS_PER_SESSION_MAX
+from crdtsync_relay.rules import Rules, rules_of
 
 __all__ = ["Access", "insert_token", "open_access", "revoke_token"]
 
@@ -54,6 +54,16 @@ CREATE TABLE IF NOT EXISTS relay_invites (
     uses_left INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS relay_invites_session ON relay_invites (session);
+CREATE TABLE IF NOT EXISTS relay_rules (
+    session TEXT PRIMARY KEY,
+    rules TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS relay_used (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS relay_rooms (
     doc TEXT PRIMARY KEY,
     session INTEGER NOT NULL,
@@ -97,6 +107,7 @@ class Access:
     Attributes:
         reader: Reads only; used in the event loop's thread.
         writer: Runs what writes.
+        rules: Of the sessions.
     """
 
     def __init__(
@@ -104,6 +115,7 @@ class Access:
     ) -> None:
         self.reader = reader
         self.writer = writer
+        self.rules = Rules(reader, writer)
         self._path = path
         self._clock = clock
 
@@ -211,8 +223,11 @@ def insert_token(
             f"{grant.participant} is in this session already",
             hint="Use the token you have, or have it revoked.",
         )
-    if count >= TOKENS_PER_SESSION_MAX:
-        raise AccessDenied("the session has too many tokens", hint="Revoke some.")
+    most = rules_of(connection, grant.session).participants_max
+    if count >= most:
+        raise AccessDenied(
+            f"the session takes {most} participants", hint="An owner may revoke some."
+        )
     connection.execute(
         "INSERT INTO relay_tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
         (

@@ -20,9 +20,10 @@ from starlette.websockets import WebSocket, WebSocketState
 from crdtsync.errors import DataError
 from crdtsync.identity import ID
 from crdtsync.sync.closing import CloseCode
-from crdtsync_relay.door import Door, is_from_here, read_offer, stamp_of
+from crdtsync_relay.attendance import Attendance, TurnedAway
+from crdtsync_relay.door import Door, is_from_here, read_offer
 from crdtsync_relay.grants import Grant
-from crdtsync_relay.hub import Attendance, Hub, TurnedAway
+from crdtsync_relay.hub import Hub
 from crdtsync_relay.lane import Lane
 from crdtsync_relay.limits import ACCESS_CHECK_S
 from crdtsync_relay.metrics import Metrics
@@ -66,6 +67,10 @@ class Relay:
         ]
         self.app = Starlette(routes=routes)
 
+    def in_use(self) -> tuple[set[str], set[str]]:
+        """Sessions and tokens that were used since this was asked last, or are."""
+        return self._hub.visited(), self._door.used() | set(self._guests.values())
+
     async def keep_watch(self) -> None:
         """Send away whose token is revoked or expired; run it in a task of its own."""
         while True:
@@ -107,7 +112,7 @@ class Relay:
         await websocket.accept(subprotocol=offer.subprotocol)
         try:
             grant = self._admit(websocket, session, offer.token)
-            stamp = stamp_of(grant)
+            stamp = self._door.stamp(grant, session)
             async with self._hub.attend(
                 session,
                 writes=grant is None or grant.writes,

@@ -69,15 +69,28 @@ class Door:
 
     def __init__(self, access: Access, *, asks: bool) -> None:
         self.access = access
+        self._used: set[str] = set()
         self.asks = asks
 
     def grant(self, token: str) -> Grant | None:
         """What a token allows; None if it is none or no longer good."""
-        return self.access.find(token) if token else None
+        grant = self.access.find(token) if token else None
+        if grant is not None:
+            self._used.add(grant.id)
+        return grant
 
+    def used(self) -> set[str]:
+        """The ids of tokens that were shown since this was asked last."""
+        used, self._used = self._used, set()
+        return used
 
-def stamp_of(grant: Grant | None) -> Stamp | None:
-    """What the relay vouches for."""
-    if grant is None:
-        return None
-    return Stamp(grant.participant, grant.role, approves=grant.can_approve)
+    def stamp(self, grant: Grant | None, session: str) -> Stamp | None:
+        """What the relay vouches for in a session."""
+        if grant is None:
+            return None
+        return Stamp(
+            grant.participant,
+            grant.role,
+            approves=grant.can_approve,
+            notes=self.access.rules.of(session).viewers_note,
+        )

@@ -15,10 +15,10 @@ import anyio
 from anyio.abc import TaskGroup
 
 from crdtsync.clock import Clock
-from crdtsync.errors import CrdtSyncError
 from crdtsync.log.sqlite import SqliteLog
 from crdtsync.sync.closing import CloseCode
 from crdtsync_relay.arbitration import Arbitration
+from crdtsync_relay.attendance import Attendance, TurnedAway
 from crdtsync_relay.budget import Budget
 from crdtsync_relay.disk import Shared
 from crdtsync_relay.kinds import Kinds
@@ -37,7 +37,7 @@ from crdtsync_relay.room import Room, State
 from crdtsync_relay.running import Running
 from crdtsync_relay.tally import Tally
 
-__all__ = ["Attendance", "Hub", "TurnedAway", "open_hub"]
+__all__ = ["Hub", "open_hub"]
 
 TICK_S = 0.1
 """How often presence that was held back is passed on."""
@@ -45,64 +45,6 @@ TICK_S = 0.1
 _TICKS_PER_SECOND = 10
 
 _logger = logging.getLogger(__name__)
-
-
-class TurnedAway(CrdtSyncError):
-    """There is no room for the guest.
-
-    Attributes:
-        code: The close code to use.
-    """
-
-    def __init__(self, code: CloseCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class Attendance:
-    """One guest in one room.
-
-    Attributes:
-        peer: The number of the connection.
-        outbox: What is to be sent to it.
-    """
-
-    def __init__(self, peer: int, running: Running, outbox: Outbox) -> None:
-        self.peer = peer
-        self.outbox = outbox
-        self._running = running
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the room can listen; read nothing before."""
-        return self._running.is_ready(self.peer)
-
-    async def until_ready(self) -> None:
-        """Wait until the room can listen, or the guest has left."""
-        await self._running.until_ready(self.peer)
-
-    def receive(self, frame: bytes) -> None:
-        """Hand a frame of the guest to the room."""
-        self._running.receive(self.peer, frame)
-
-    def refuse_text(self) -> None:
-        """Have the guest sent away for a text message."""
-        reason = "W-1: a text message; frames are binary"
-        self.expel(CloseCode.PROTOCOL_ERROR, reason)
-
-    def expel(self, code: CloseCode, reason: str) -> None:
-        """Have the guest sent away."""
-        self._running.expel(self.peer, code, reason)
-
-    def show_again(self) -> None:
-        """Have it told who is here, after presence was dropped."""
-        self._running.show_again(self.peer)
-
-    async def until_beyond(self, seq: int) -> None:
-        """Wait until the room's log holds more than up to a sequence number."""
-        disk = self._running.disk
-        while disk.head <= seq:
-            await disk.grown.wait()
 
 
 @asynccontextmanager
@@ -146,6 +88,7 @@ class Hub:
         self._clock = clock
         self._group = group
         self._rooms: dict[str, Running] = {}
+        self._visited: set[str] = set()
         self._peers = count(1)
         self._budgets: WeakValueDictionary[str, Budget] = WeakValueDictionary()
         self._shared = Shared(
@@ -168,6 +111,11 @@ class Hub:
     def peers(self) -> int:
         """Connections in all rooms."""
         return sum(running.room.peers for running in self._rooms.values())
+
+    def visited(self) -> set[str]:
+        """The rooms where somebody was since this was asked last, or is."""
+        lately, self._visited = self._visited, set()
+        return lately | set(self._rooms)
 
     def budget(self, token: str) -> Budget:
         """The budget of a token, shared by its connections; without one, a new one."""
@@ -231,6 +179,7 @@ class Hub:
         room = Room(name, self.limits, session=holds, arb=self.arb)
         running = Running(room, self._shared)
         self._rooms[name] = running
+        self._visited.add(name)
         self._group.start_soon(self._run, name, running)
         return running
 

@@ -27,6 +27,7 @@ from crdtsync_relay.access import open_access
 from crdtsync_relay.api import Source, open_api
 from crdtsync_relay.app import Relay
 from crdtsync_relay.door import Door
+from crdtsync_relay.housekeeping import Housekeeper
 from crdtsync_relay.hub import open_hub
 from crdtsync_relay.kinds import Kinds
 from crdtsync_relay.lane import open_lanes
@@ -126,6 +127,7 @@ async def run_relay(
             open_sqlite_log(path, clock=clock, ttl_s=settings.limits.lease_ttl_s)
         )
         access = await stack.enter_async_context(open_access(path, clock=clock))
+        await access.rules.begin(settings.rules)
         kinds = Kinds(access, clock)
         hub = await stack.enter_async_context(
             open_hub(log, kinds, clock=clock, limits=settings.limits)
@@ -146,6 +148,7 @@ async def run_relay(
 
         group = await stack.enter_async_context(anyio.create_task_group())
         group.start_soon(relay.keep_watch)
+        group.start_soon(Housekeeper(log, access, relay.in_use).keep_house)
         group.start_soon(drain)
         tell(Listening(place, made, asks))
         app = cast(Framework, relay.app)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from crdtsync.links.addresses import (
     split_host_port,
 )
 from crdtsync_relay.limits import DRAIN_S, Limits
+from crdtsync_relay.rules import NUMBERS, SessionRules
 
 __all__ = ["VARIABLES", "Settings", "is_loopback", "resolve"]
 
@@ -29,6 +30,10 @@ VARIABLES: Final[Mapping[str, str]] = {
     "url": "CRDTSYNC_RELAY_URL",
     "insecure_http": "CRDTSYNC_RELAY_INSECURE_HTTP",
     "tokens": "CRDTSYNC_RELAY_TOKENS",
+    "participants_max": "CRDTSYNC_RELAY_PARTICIPANTS_MAX",
+    "viewers_note": "CRDTSYNC_RELAY_VIEWERS_NOTE",
+    "idle_token_days": "CRDTSYNC_RELAY_IDLE_TOKEN_DAYS",
+    "keep_days": "CRDTSYNC_RELAY_KEEP_DAYS",
 }
 """The environment variable of each flag."""
 
@@ -50,6 +55,7 @@ class Settings:
         hosts: All addresses under which it is reached, for links; empty for `host`.
         pin: The certificate's fingerprint, for links, if no authority vouches for it.
         drain_s: Longest wait for the last commits and farewells.
+        rules: What holds in a session whose owner said nothing else.
         limits: Bounds.
 
     Raises:
@@ -67,6 +73,7 @@ class Settings:
     hosts: tuple[str, ...] = ()
     pin: str = ""
     drain_s: float = DRAIN_S
+    rules: SessionRules = field(default_factory=SessionRules)
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -123,12 +130,31 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Sett
         insecure_http=_is_true(chosen("insecure_http")),
         tokens=_is_true(chosen("tokens")),
         url=chosen("url"),
+        rules=_rules(chosen),
     )
 
 
 def _address(bind: str) -> tuple[str, int]:
     host, port = split_host_port(bind)
     return host or HOST, PORT if port is None else port
+
+
+def _rules(chosen: Callable[[str], str]) -> SessionRules:
+    found = SessionRules(viewers_note=_is_true(chosen("viewers_note")))
+    for name, (lowest, highest) in NUMBERS.items():
+        if text := chosen(name):
+            number = _number(name, text, lowest, highest)
+            found = replace(found, **{name: number})
+    return found
+
+
+def _number(name: str, text: str, lowest: int, highest: int) -> int:
+    if not text.isdecimal() or not lowest <= int(text[:9]) <= highest:
+        raise UsageError(
+            f"{text[:32]!r} is no number of {name.replace('_', ' ')}",
+            hint=f"Between {lowest} and {highest}.",
+        )
+    return int(text)
 
 
 def _path(text: str) -> Path | None:

@@ -13,7 +13,8 @@ import anyio
 import psutil
 import pytest
 from crdtsync_relay.access import open_access
-from crdtsync_relay.hub import Attendance, Hub, TurnedAway, open_hub
+from crdtsync_relay.attendance import Attendance, TurnedAway
+from crdtsync_relay.hub import Hub, open_hub
 from crdtsync_relay.kinds import Kinds
 from crdtsync_relay.limits import Limits
 

@@ -32,9 +32,10 @@ from crdtsync.turns.timing import Timing
 from crdtsync_relay.api.bounds import ANSWER_S
 from crdtsync_relay.api.seat import Seat, SeatLost
 from crdtsync_relay.api.written import RoomRows
+from crdtsync_relay.attendance import TurnedAway
 from crdtsync_relay.budget import Budget
 from crdtsync_relay.disk import LOAD_INLINE_BYTES_MAX
-from crdtsync_relay.hub import Hub, TurnedAway
+from crdtsync_relay.hub import Hub
 
 __all__ = ["Desk", "Source", "Unavailable"]
 

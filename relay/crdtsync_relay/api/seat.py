@@ -27,7 +27,7 @@ from crdtsync.sync.conduct import Conduct, window_hello
 from crdtsync.sync.messages import ClientState
 from crdtsync.sync.protocol import Peer
 from crdtsync.sync.untyped import EMPTY_UPDATE
-from crdtsync_relay.hub import Attendance
+from crdtsync_relay.attendance import Attendance
 
 __all__ = ["Seat", "SeatLost"]
 
