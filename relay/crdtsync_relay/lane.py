@@ -87,10 +87,13 @@ class Lane:
         return lane
 
     def attach(self, taker: Taker) -> None:
-        """Hand messages to a taker, in the task that reads the connection."""
+        """Hand messages to a taker from now on."""
         self._writer = _writer_of(self._stream)
         self._stream.taker = taker
         self._stream.settled.set()
+        transport = self._writer.transport
+        below = cast("asyncio.StreamReaderProtocol", transport.get_protocol())
+        transport.set_protocol(_Inlet(self._stream, below))
 
     def write(self, frames: Sequence[bytes]) -> bool:
         """Send messages at once; False, and nothing sent, if too much is unsent.
@@ -133,14 +136,15 @@ class _LaneStream(WSStream):
         claimed: Whether the application wants that.
         taker: Who gets them.
         settled: Set once there is a taker, or there will be none.
+        busy: Whether messages that came before still have to be handed over.
     """
 
     def __init__(self, app: Any, *rest: Any) -> None:
         self.claimed = False
         self.taker: Taker | None = None
         self.settled = asyncio.Event()
+        self.busy = False
         self._held = b""
-        self._in_a_row = 0
         lane = Lane(self)
 
         async def offer(scope: Any, *others: Any) -> None:
@@ -151,11 +155,14 @@ class _LaneStream(WSStream):
 
     async def handle(self, event: Event) -> None:
         if self.claimed and isinstance(event, (Body, Data)):
-            await self.settled.wait()
-            if self.taker is not None and not self.closed:
+            self.busy = True
+            try:
+                await self.settled.wait()
                 await self._read(self.taker, event.data)
-                return
-        await super().handle(event)
+            finally:
+                self.busy = False
+        else:
+            await super().handle(event)
 
     async def app_send(self, message: Any) -> None:
         if message is None or message["type"] == "websocket.close":
@@ -164,18 +171,39 @@ class _LaneStream(WSStream):
             self.settled.set()
         await super().app_send(message)
 
-    async def _read(self, taker: Taker, data: bytes) -> None:
-        data = self._held + data
-        self._held = b""
-        at = 0
+    def take(self, taker: Taker, data: bytes) -> bytes:
+        """Hand over plain messages; returns what is left of the data.
+
+        That is nothing, or begins with something else, or has to wait: until the
+        taker is ready, or others had their turn. A part of a message is held.
+        """
+        if self._held:
+            data, self._held = self._held + data, b""
+        at, in_a_row = 0, 0
         while (end := end_of_plain(data, at)) and self._is_plain():
             if end > len(data):
                 self._held = data[at:]
-                return
-            await self._hand_over(taker, payload(data, at, end))
+                return b""
+            if in_a_row >= FRAMES_IN_A_ROW_MAX or not taker.is_ready:
+                break
+            in_a_row += 1 + (end - at) // FRAME_BYTES
+            taker.receive(payload(data, at, end))
             at = end
-        if at < len(data):
-            await self._read_long(taker, data[at:])
+        return data[at:] if at else data
+
+    async def _read(self, taker: Taker | None, data: bytes) -> None:
+        """Do the same, and wait as long as there is something to wait for."""
+        if taker is None or self.closed:
+            await super().handle(Data(self.stream_id, data))
+            return
+        while data := self.take(taker, data):
+            if not taker.is_ready:
+                await taker.until_ready()
+            elif end_of_plain(data, 0) and self._is_plain():
+                await asyncio.sleep(0)
+            else:
+                await self._read_long(taker, data)
+                return
 
     def _is_plain(self) -> bool:
         """Whether a message begins here, and the connection is not being closed."""
@@ -202,12 +230,44 @@ class _LaneStream(WSStream):
 
     async def _hand_over(self, taker: Taker, frame: bytes) -> None:
         taker.receive(frame)
-        self._in_a_row += 1 + len(frame) // FRAME_BYTES
-        if self._in_a_row >= FRAMES_IN_A_ROW_MAX:
-            self._in_a_row = 0
-            await asyncio.sleep(0)
         if not taker.is_ready:
             await taker.until_ready()
+
+
+class _Inlet(asyncio.Protocol):
+    """What a socket brings, handed over at once, or else to the server's own reader.
+
+    It wakes no task while messages are plain and their taker is ready.
+    """
+
+    def __init__(
+        self, stream: _LaneStream, below: asyncio.StreamReaderProtocol
+    ) -> None:
+        self._stream = stream
+        self._below = below
+        self._reader = cast("Any", below)._stream_reader  # noqa: SLF001 - no name
+
+    def data_received(self, data: bytes) -> None:
+        stream = self._stream
+        taker = stream.taker
+        # What is behind must not be overtaken.
+        behind = stream.busy or self._reader._buffer  # noqa: SLF001 - no name
+        if taker is not None and not behind:
+            data = stream.take(taker, data)
+        if data:
+            self._below.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._below.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._below.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._below.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._below.resume_writing()
 
 
 def _is_between(connection: Connection) -> bool:

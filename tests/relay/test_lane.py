@@ -236,16 +236,24 @@ async def test_whoever_is_turned_away_is_told_whatever_was_sent() -> None:
                 await anyio.lowlevel.checkpoint()
 
 
-async def test_a_taker_that_is_not_ready_gets_no_more() -> None:
+async def test_a_taker_that_is_not_ready_gets_nothing_and_nothing_is_read() -> None:
     app = App()
-    async with serving(app) as client:
-        app.ready = anyio.Event()
-        await client.send(*[BytesMessage(data=bytes(10_000))] * 100)
+    async with serving(app) as client, anyio.create_task_group() as group:
+        await client.send(BytesMessage(data=b"first"))
         await until(app, 1)
-        await client.send(Ping())
+        app.ready = anyio.Event()
+        sent = anyio.Event()
+
+        async def send() -> None:
+            await client.send(*[BytesMessage(data=bytes(50_000))] * 500)
+            sent.set()
+
+        group.start_soon(send)
+        await anyio.wait_all_tasks_blocked()
+        assert not sent.is_set()
         assert len(app.frames) == 1
         app.ready.set()
-        await until(app, 100)
+        await until(app, 501)
 
 
 async def test_others_get_their_turn_between_many_messages() -> None:
