@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["output_lines", "tool_id", "tool_text", "written"]
 
-_MARKS: Final = {"completed": "ok", "failed": "FAILED", "cancelled": "cancelled"}
+_MARKS: Final = {
+    "pending": "waiting",
+    "in_progress": "running",
+    "completed": "ok",
+    "failed": "FAILED",
+}
 
 
 def output_lines(session: Session, wanted: str, rows_max: int = 0) -> list[str]:

@@ -28,6 +28,12 @@ DEAD_S: Final = 0.4
 DETAIL_ROWS_MAX: Final = 4
 """Rows of what the agent wants to run, in a focused card."""
 
+ROWS_MAX: Final = 16
+"""Of the whole card: a title, what is to be run, every answer, and a hint."""
+
+HEAD_COLUMNS_MIN: Final = 22
+"""So much of a question is shown at least before hints beside it."""
+
 CHOICES_MAX: Final = 9
 """Answers that have a number key."""
 
@@ -150,57 +156,68 @@ class Card:
         approval = question.approval
         return Answer(approval.id, approval.number, option.id, option.label)
 
-    def rows(self, columns: int, now: float, bar: str = BAR) -> list[Row]:
+    def rows(
+        self, columns: int, now: float, bar: str = BAR, height: int = ROWS_MAX
+    ) -> list[Row]:
         """What is to be shown: a row of the oldest question, or the focused card.
 
         Args:
             columns: Of the terminal; rows are one shorter.
             now: For the dead time.
             bar: Stands before every row.
+            height: So many rows at most; what can be answered is shown in any case.
         """
         if not self._open:
             return []
+        width = columns - 1 - cell_len(bar)
         if self._focused is None:
-            found = [self._folded(columns - 1 - cell_len(bar))]
+            found = [self._folded(width)]
         else:
-            found = self._unfolded(self._focused, columns - 1 - cell_len(bar), now)
-        return [
-            (style, bar + cut(text, columns - 1 - cell_len(bar)))
-            for style, text in found
-        ]
+            found = self._unfolded(self._focused, width, height, now)
+        return [(style, bar + cut(text, width)) for style, text in found]
 
-    def _folded(self, columns: int) -> Row:
+    def _folded(self, width: int) -> Row:
         question, more = self._open[0], len(self._open) - 1
-        hint = "[Tab] review"
-        if question.asked_by:
-            hint += f"   asked by {question.asked_by}"
-        if more:
-            hint += f"   +{more} more"
-        space = columns - cell_len(hint) - 2
+        by = f"   asked by {question.asked_by}" if question.asked_by else ""
+        others = f"   +{more} more" if more else ""
+        review = "  [Tab] review"
         head = _headline(question)
-        if space < len(f"PERMISSION #{question.approval.number}"):
-            return "class:question", head
-        return "class:question", f"{cut(head, space)}  {hint}"
+        for hint in (f"{review}{by}{others}", f"{review}{others}", review, "  [Tab]"):
+            room = width - cell_len(hint)
+            if room >= min(cell_len(head), HEAD_COLUMNS_MIN):
+                return "class:question", f"{cut(head, room)}{hint}"
+        return "class:question", head
 
-    def _unfolded(self, question: Question, columns: int, now: float) -> list[Row]:
-        choices = "   ".join(
-            f"{'>' if at == self._selected else ' '}{at + 1} {level_line(option.label)}"
-            for at, option in enumerate(question.choices)
-        )
+    def _unfolded(
+        self, question: Question, width: int, height: int, now: float
+    ) -> list[Row]:
+        style = "class:dim" if self.is_dead(now) else "class:question"
+        choices = [(style, row) for row in self._choices(question, width)]
+        spare = height - len(choices) - 1
         number = question.approval.number
-        keys = (
-            f"arrows or 1-{len(question.choices)} choose, Enter answers, Esc goes back"
-        )
-        others = f"or /allow {number}, /deny {number}"
+        keys = f"1-{len(question.choices)} choose, Enter answers, Esc goes back"
+        longer = f"arrows or {keys}; or /allow {number}, /deny {number}"
+        hint = longer if cell_len(longer) <= width else keys
+        details = _details(question.approval, width - 2)
+        shown = details[: max(0, min(DETAIL_ROWS_MAX, spare - 1))]
+        if len(shown) < len(details) and shown:
+            more = len(details) - len(shown) + 1
+            shown[-1] = f"... {more} more rows: /activity"
         return [
             ("class:question", _headline(question)),
-            *(("", f"  {row}") for row in _details(question.approval, columns - 2)),
-            ("class:question" if not self.is_dead(now) else "class:dim", choices),
-            (
-                "class:dim",
-                keys if len(keys) + len(others) > columns else f"{keys}; {others}",
-            ),
+            *(("", f"  {row}") for row in shown),
+            *choices,
+            *([("class:dim", hint)] if spare > 0 else []),
         ]
+
+    def _choices(self, question: Question, width: int) -> list[str]:
+        """The answers in one row, or in one each: none may be cut off."""
+        found = [
+            f"{'>' if at == self._selected else ' '}{at + 1} {level_line(option.label)}"
+            for at, option in enumerate(question.choices)
+        ]
+        row = "   ".join(found)
+        return [row] if cell_len(row) <= width else found
 
 
 def questions_of(session: Session) -> list[Question]:
@@ -231,12 +248,8 @@ def _details(approval: Approval, columns: int) -> list[str]:
     text = level(clean_text(written(approval.input))).expandtabs(4)
     if not text.strip() or clean_line(text) == clean_line(approval.title):
         return []
-    rows = [
+    return [
         line[start : start + columns]
         for line in text.splitlines()
         for start in range(0, max(1, len(line)), max(1, columns))
     ]
-    if len(rows) > DETAIL_ROWS_MAX:
-        more = len(rows) - DETAIL_ROWS_MAX + 1
-        rows = [*rows[: DETAIL_ROWS_MAX - 1], f"... {more} more rows: /activity"]
-    return rows

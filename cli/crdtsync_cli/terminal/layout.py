@@ -47,6 +47,8 @@ HINT_S: Final = 2.0
 
 INPUT_ROWS_MAX: Final = 8
 MENU_ROWS_MAX: Final = 6
+LOWER_ROWS: Final = 4
+"""Kept free below a question for the line and the toolbar."""
 ESCAPE_S: Final = 0.05
 """So long after an Escape the rest of a key's sequence has come."""
 CHORD_S: Final = 0.5
@@ -227,7 +229,9 @@ class Desk:
     def _questions(self) -> StyleAndTextTuples:
         self._look_for_questions()
         bar = self._region.sign(BAR)
-        return _lines(self.card.rows(self.columns, self.now, bar))
+        return _lines(
+            self.card.rows(self.columns, self.now, bar, max(1, self.rows - LOWER_ROWS))
+        )
 
     def _below(self) -> StyleAndTextTuples:
         hint = self._hint if self.now < self._hint_until_s else ""

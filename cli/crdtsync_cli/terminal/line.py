@@ -117,7 +117,10 @@ class TypingLine:
     def tab(self) -> None:
         """Complete what is being typed; else give the keys to the oldest question."""
         buffer = self.buffer
-        if buffer.complete_state is not None:
+        menu = buffer.complete_state
+        if menu is not None and len(menu.completions) == 1:
+            buffer.apply_completion(menu.completions[0])
+        elif menu is not None:
             buffer.complete_next()
         elif completes(buffer.document.text_before_cursor):
             self._complete()
