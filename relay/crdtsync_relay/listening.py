@@ -60,8 +60,8 @@ async def listen(data: Path, session: str, where: str) -> AsyncGenerator[Window]
     Args:
         data: The data folder.
         session: The session's id.
-        where: HOST:PORT. Without a host, all addresses. Without a port, or with 0, the
-            port of the last time, so that links stay good, or any that is free.
+        where: HOST:PORT, HOST or PORT. Without a host, all addresses. Without a port,
+            or with 0, that of the last time, so that links stay good, or any free one.
 
     Raises:
         UsageError: Another window listens for this session, or that is no address.
@@ -121,7 +121,7 @@ async def _run(
 
 def _bind(where: str, folder: Path) -> tuple[socket.socket, str]:
     """Bind the first of the addresses that are meant that can be had."""
-    host, port = split_host_port(where)
+    host, port = split_host_port(f":{where}" if where.isdecimal() else where)
     hosts = [host] if host else [ALL, ALL_IPV4]
     ports = [port] if port else [last_port(folder), 0]
     failed: ConnectionFailed | None = None

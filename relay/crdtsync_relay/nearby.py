@@ -39,7 +39,7 @@ __all__ = ["Nearby", "announce", "can_announce", "find_nearby", "shown_pin"]
 
 SERVICE: Final = "_crdtsync._tcp.local."
 
-LOOK_S: Final = 3.0
+LOOK_S: Final = 2.0
 """How long answers are collected."""
 
 TRY_S: Final = 3.0
