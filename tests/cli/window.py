@@ -14,6 +14,7 @@ import pytest
 from crdtsync_cli.terminal.live import SyncOutput
 from crdtsync_cli.terminal.look import Look
 from crdtsync_cli.terminal.screen import Screen
+from crdtsync_cli.terminal.seen import read_seen
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import PipeInput, create_pipe_input
 
@@ -108,7 +109,7 @@ class Window:
 
 @asynccontextmanager
 async def window(
-    data: Path, columns: int = 70, rows: int = 14
+    data: Path, columns: int = 70, rows: int = 14, look: Look | None = None
 ) -> AsyncGenerator[Window]:
     tty = Tty(columns, rows)
     output = SyncOutput(tty, lambda: tty.size, term="xterm", enable_cpr=False)
@@ -117,7 +118,8 @@ async def window(
             open_session("talk", data=data, name="ana", clock=HeldClock()) as ana,
             open_session("talk", data=data, name="bob") as bob,
         ):
-            screen = Screen(ana, keys, output, Look())
+            seen = read_seen(data, ana.id)
+            screen = Screen(ana, keys, output, look or Look(), seen=seen)
             async with anyio.create_task_group() as group:
                 group.start_soon(screen.run)
                 found = Window(screen, tty, keys, ana, bob)
