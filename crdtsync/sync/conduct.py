@@ -9,8 +9,10 @@ from crdtsync.sync.messages import Hello, Limits
 from crdtsync.sync.wire import FRAME_BYTES_MAX
 
 __all__ = [
+    "APPROVE",
     "FEATURES",
     "HOLD",
+    "NOTES",
     "PARTS",
     "PROTOCOL",
     "PROTOCOL_OLDEST",
@@ -27,10 +29,14 @@ PROTOCOL_OLDEST: Final = 1
 
 PARTS: Final = "parts"
 HOLD: Final = "hold"
+APPROVE: Final = "approve"
+NOTES: Final = "notes"
 
 FEATURES: Final = frozenset({PARTS, HOLD, "check", "lease"})
 """parts: takes frames in parts. hold: vouches that what it sends in a handshake
-holds no prompt that would run unasked (Q3). check, lease: knows these messages."""
+holds no prompt that would run unasked (Q3). check, lease: knows these messages. Of a
+relay, approve: the receiver may answer an agent's questions. notes: it may write notes
+although it is a viewer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Final
 
-from crdtsync.sync.conduct import FEATURES, HOLD, Conduct, relay_hello
+from crdtsync.sync.conduct import APPROVE, FEATURES, HOLD, NOTES, Conduct, relay_hello
 from crdtsync.sync.messages import Limits as PeerLimits
 from crdtsync_relay.limits import PRESENCE_STATE_BYTES_MAX, Limits
 from crdtsync_relay.member import Guest
@@ -31,7 +31,7 @@ def conduct_for(guest: Guest, document: str, limits: Limits, arb: str) -> Conduc
             messages_per_s=limits.frames_per_s,
             bytes_per_s=limits.bytes_per_s,
         ),
-        features=FEATURES - {HOLD},
+        features=_features(guest),
         program=_PROGRAM,
         relay=arb,
     )
@@ -42,3 +42,11 @@ def conduct_for(guest: Guest, document: str, limits: Limits, arb: str) -> Conduc
         frame_bytes_max=limits.frame_bytes_max,
         presence_bytes_max=PRESENCE_STATE_BYTES_MAX,
     )
+
+
+def _features(guest: Guest) -> frozenset[str]:
+    """What the relay speaks, and what this guest may do beyond its role."""
+    features = FEATURES - {HOLD}
+    if guest.writes and (guest.stamp is None or guest.stamp.approves):
+        features |= {APPROVE}
+    return features | {NOTES} if guest.notes_only else features

@@ -25,10 +25,12 @@ START_S = 40.0
 
 
 @asynccontextmanager
-async def relay_process(data: Path, *words: str) -> AsyncGenerator[tuple[int, Process]]:
+async def relay_process(
+    data: Path, *words: str, stderr: int | None = None
+) -> AsyncGenerator[tuple[int, Process]]:
     """Start one; killed at the end if it still runs."""
     command = [sys.executable, "-m", "tests.relay.process", str(data), *words]
-    async with await anyio.open_process(command, stderr=None) as process:
+    async with await anyio.open_process(command, stderr=stderr) as process:
         try:
             assert process.stdout is not None
             with anyio.fail_after(START_S):

@@ -71,7 +71,7 @@ def test_every_route_answers_as_documented(guarded: Served, tmp_path: Path) -> N
     )
     said = done.stdout.decode()
     assert done.returncode == 0, said
-    assert "Tested: 20" in said, said
+    assert "Tested: 22" in said, said
 
 
 def test_the_stream_of_events_answers_as_documented(guarded: Served) -> None:

@@ -28,6 +28,7 @@ from crdtsync_relay.api.operations import (
 )
 from crdtsync_relay.api.page import POLICY, render_page
 from crdtsync_relay.api.reading import Reading
+from crdtsync_relay.api.ruling import Ruling
 from crdtsync_relay.api.sharing import Sharing
 from crdtsync_relay.api.snapshots import Snapshots
 from crdtsync_relay.api.streaming import Streaming
@@ -56,6 +57,7 @@ async def open_api(
         operations = [
             *_of_sessions(source, kinds, desks, callers),
             *sharing.operations(),
+            *Ruling(door.access.rules).operations(),
         ]
         document = describe(operations)
         page = render_page(document)

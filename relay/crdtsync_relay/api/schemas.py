@@ -236,6 +236,13 @@ SCHEMAS: Final[Mapping[str, JsonObject]] = MappingProxyType(
             code=_text("To be said aloud; empty if too many codes are open."),
             **_INVITE,
         ),
+        "Rules": _object(
+            "What holds in a session.",
+            participants_max=_count("People who may have a token.", 1),
+            viewers_note=_flag("Whether viewers may write notes."),
+            idle_token_days=_count("Tokens unused for so long are revoked; 0: never."),
+            keep_days=_count("Unused for so long it is removed; 0: never."),
+        ),
         "Invites": _object("Open invites.", invites=_list("Invite")),
     }
 )
