@@ -12,6 +12,7 @@ from crdtsync_cli import facts, granting
 from crdtsync_cli.attention import Attention
 from crdtsync_cli.choosing import choose
 from crdtsync_cli.plain import Plain
+from crdtsync_cli.printed import turn_called
 from crdtsync_cli.queueing import change_queue
 from crdtsync_cli.reply import Reply
 from crdtsync_cli.rights import check_role, role_here
@@ -140,7 +141,7 @@ async def _send(session: Session, command: Command) -> Reply:
 async def _decide(session: Session, command: Command) -> list[str]:
     match command.slash.name:
         case "cancel":
-            await session.cancel(command.rest)
+            await session.cancel(turn_called(session, command.rest) or command.rest)
             return ["asked to stop the turn"]
         case "title":
             await session.rename(command.rest)

@@ -15,7 +15,7 @@ from crdtsync_cli.words import duration, plural, tool_name
 if TYPE_CHECKING:
     from crdtsync.session import Session
 
-__all__ = ["output_lines", "tool_id", "tool_text", "written"]
+__all__ = ["output_lines", "tool_id", "tool_text", "turn_called", "written"]
 
 _MARKS: Final = {
     "pending": "waiting",
@@ -88,7 +88,7 @@ def _wanted(session: Session, wanted: str) -> list[ToolCall]:
             raise UsageError("no tool has printed anything yet")
         return [max(printed, key=lambda tool: (tool.started_at, tool.key))]
     number, _, place = wanted.partition(".")
-    turn = _turn(session, number)
+    turn = turn_called(session, number)
     tools = view.tools_of(turn) if turn else []
     if place:
         at = int(place[:9]) if place.isascii() and place.isdigit() else 0
@@ -100,7 +100,7 @@ def _wanted(session: Session, wanted: str) -> list[ToolCall]:
     return tools
 
 
-def _turn(session: Session, number: str) -> str:
+def turn_called(session: Session, number: str) -> str:
     """The id of the turn with this number; "" if there is none."""
     if not (number.isascii() and number.isdigit()):
         return ""

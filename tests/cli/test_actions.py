@@ -218,6 +218,17 @@ async def test_the_muted_are_hidden_in_this_window_alone(tmp_path: Path) -> None
             await here.do("/mute ana")
 
 
+async def test_a_turn_is_stopped_by_its_number(tmp_path: Path) -> None:
+    async with talk(tmp_path) as here:
+        prompt = await here.bob.send("test it")
+        start_turn(here.bob, prompt.id)
+        await here.ana.wait_for(lambda view: view.running is not None)
+        with pytest.raises(OperationFailed, match="turn 2 is not running"):
+            await here.do("/cancel 2")
+        assert await here.lines("/cancel 1") == ["asked to stop the turn"]
+        assert here.ana.view.messages[-1].turn == "t1"
+
+
 async def test_history_takes_a_number_or_a_text(tmp_path: Path) -> None:
     async with talk(tmp_path) as here:
         for text in ("the parser", "the lexer", "both"):

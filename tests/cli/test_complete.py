@@ -80,7 +80,7 @@ async def test_what_waits_is_proposed_by_number(session: Session) -> None:
     assert [(p.word, p.about) for p in proposals(session, "/allow ")] == [
         ("7", "rm -r build/")
     ]
-    assert words(session, "/cancel ") == ["t1"]
+    assert words(session, "/cancel ") == ["1"]
 
 
 @pytest.mark.parametrize(

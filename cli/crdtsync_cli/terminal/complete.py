@@ -135,7 +135,8 @@ def _open(session: Session, kind: str) -> Iterator[Proposal]:
         for approval in view.open_approvals():
             yield Proposal(str(approval.number), clean_line(approval.title))
     elif view.running is not None:
-        yield Proposal(view.running.id, "the running turn")
+        number = SessionScene(session).turn_number(view.running.id)
+        yield Proposal(str(number), "the running turn")
 
 
 def _commands(prefix: str) -> Iterator[Proposal]:
