@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Final
 
-from crdtsync.sync.conduct import APPROVE, FEATURES, HOLD, NOTES, Conduct, relay_hello
+from crdtsync.sync.conduct import APPROVE, FEATURES, NOTES, Conduct, relay_hello
 from crdtsync.sync.messages import Limits as PeerLimits
 from crdtsync_relay.limits import PRESENCE_STATE_BYTES_MAX, Limits
 from crdtsync_relay.member import Guest
@@ -18,7 +18,8 @@ _PROGRAM: Final = f"crdtsync relay {version('crdtsync')}"
 def conduct_for(guest: Guest, document: str, limits: Limits, arb: str) -> Conduct:
     """Make the conduct of the relay's end of a connection.
 
-    The relay reads no document, so that it cannot vouch for prompts (Q3).
+    It vouches for prompts (Q3): the windows that brought them have held what was typed
+    apart. If who joins held them again, a queue would stop whenever somebody came back.
     """
     stamp = guest.stamp
     hello = relay_hello(
@@ -46,7 +47,7 @@ def conduct_for(guest: Guest, document: str, limits: Limits, arb: str) -> Conduc
 
 def _features(guest: Guest) -> frozenset[str]:
     """What the relay speaks, and what this guest may do beyond its role."""
-    features = FEATURES - {HOLD}
+    features = FEATURES
     if guest.writes and (guest.stamp is None or guest.stamp.approves):
         features |= {APPROVE}
     return features | {NOTES} if guest.notes_only else features

@@ -67,6 +67,22 @@ async def test_what_was_written_offline_goes_out_with_the_next_connection(
             await each.until(lambda each=each: set(each.texts()) == everything)  # type: ignore[misc]
 
 
+async def test_who_comes_back_holds_nobody_elses_prompts(
+    session: str, here: Path, there: Path, place: Place
+) -> None:
+    async with place.running(), seat(here, session, "ana") as ana:
+        await ana.reach("live")
+        prompt = (await ana.session.send("typed while bob was away")).id
+        await ana.synced()
+        async with seat(there, session, "bob") as bob:
+            await bob.until(lambda: prompt in bob.session.view.queue)
+            await bob.synced()
+            await bob.session.send("bob is here", note=True)
+            await ana.until(lambda: "bob is here" in ana.texts())
+            for each in (ana, bob):
+                assert not each.session.view.queue[prompt].held
+
+
 async def test_a_relay_that_restarts_and_one_that_forgot_all_is_filled_again(
     session: str, here: Path, there: Path, place: Place
 ) -> None:
