@@ -74,9 +74,6 @@ LEASE_TTL_S: Final = 15.0
 FLOOD_RETRY_S: Final = 2.0
 """Who sent too much is told to wait at least so long before it comes back."""
 
-FLOOD_RETRY_S: Final = 2.0
-"""Who sent too much is told to wait at least so long before it comes back."""
-
 SILENT_RETRY_S: Final = 1.0
 """Who was taken for dead is told to wait so long before it comes back."""
 
