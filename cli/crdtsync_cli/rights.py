@@ -42,7 +42,10 @@ def check_role(session: Session, needed: Role, what: str) -> None:
 
     Raises:
         AccessDenied: The role does not allow it.
+        DataError: Nothing can be written here, whoever asks.
     """
+    if needed != "viewer":
+        session.check_writable()
     role, why = role_here(session)
     least = min(_ORDER.index(needed), _ORDER.index("editor"))
     if _ORDER.index(role) < least:

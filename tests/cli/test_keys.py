@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -245,6 +246,43 @@ async def test_ctrl_c_and_escape_give_the_keys_back(tmp_path: Path) -> None:
             await ui.until(lambda: not ui.screen.desk.card.focused)
         assert text(ui) == "xxx"
         assert votes(ui.me.view, 7) == {}
+
+
+async def test_a_paste_into_the_card_answers_nothing(tmp_path: Path) -> None:
+    async with window(tmp_path, columns=90) as ui:
+        await asked(ui.me, "clean up")
+        ask(ui.me, 7)
+        await ui.until_shown("PERMISSION #7")
+        ui.type(TAB)
+        await ui.until(lambda: ui.screen.desk.card.focused)
+        await ui.until(lambda: not ui.screen.desk.card.is_dead(ui.screen.desk.now))
+        ui.keys.send_bytes(b"\x1b[200~1\r\n1\r\n\x1b[201~")
+        ui.type(f"yes{LEFT}")
+        await ui.until_shown(">2 Always")
+        assert ui.screen.desk.card.focused
+        assert votes(ui.me.view, 7) == {}
+        assert text(ui) == ""
+
+
+async def test_a_viewer_cannot_answer(tmp_path: Path) -> None:
+    async with window(tmp_path, columns=90) as ui:
+        await asked(ui.me, "clean up")
+        ask(ui.me, 7)
+        link = SimpleNamespace(
+            name="relay",
+            state="read-only",
+            status=SimpleNamespace(reason="look only", round_trip_s=None),
+            unsynced=0,
+        )
+        await ui.until_shown("PERMISSION #7")
+        ui.me.links.append(link)  # type: ignore[arg-type]
+        ui.type(TAB)
+        await ui.until_shown(">3 Reject")
+        await ui.until(lambda: not ui.screen.desk.card.is_dead(ui.screen.desk.now))
+        ui.type(ENTER)
+        await ui.until_shown("answering needs the role editor; you are a viewer")
+        assert votes(ui.me.view, 7) == {}
+        ui.me.links.clear()
 
 
 async def test_typing_never_answers_a_question(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crdtsync_cli.terminal.pasting import KEPT_MAX, Pastes
+from crdtsync_cli.terminal.pasting import KEPT_CHARS_MAX, KEPT_MAX, Pastes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +46,14 @@ def test_only_so_many_are_kept() -> None:
     marks = [pastes.take("\n" * 20) for _ in range(KEPT_MAX + 1)]
     assert pastes.unfold(marks[0]) == marks[0]
     assert pastes.unfold(marks[1]) == "\n" * 20
+
+
+def test_huge_pastes_do_not_pile_up() -> None:
+    pastes = Pastes()
+    huge = "x" * (KEPT_CHARS_MAX - 10)
+    first, second = pastes.take(huge), pastes.take("\n" * 20)
+    assert pastes.unfold(first) == first
+    assert pastes.unfold(second) == "\n" * 20
 
 
 def test_a_mark_at_the_end_is_known_as_one() -> None:

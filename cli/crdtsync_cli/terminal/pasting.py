@@ -22,6 +22,9 @@ LINES_MAX: Final = 15
 KEPT_MAX: Final = 50
 """Folded pastes that are remembered; the mark of an older one is sent as it is."""
 
+KEPT_CHARS_MAX: Final = 8 * 1024 * 1024
+"""Of all of them together, but for the last."""
+
 _MARK: Final = re.compile(r"\[paste #(\d{1,6}) \+\d+ (?:lines|chars)\]")
 
 
@@ -40,10 +43,16 @@ class Pastes:
             return text
         self._last += 1
         self._kept[self._last] = text
-        while len(self._kept) > KEPT_MAX:
+        while len(self._kept) > 1 and self._is_much():
             self._kept.popitem(last=False)
         size = f"+{lines} lines" if lines > 1 else f"+{len(text)} chars"
         return f"[paste #{self._last} {size}]"
+
+    def _is_much(self) -> bool:
+        return (
+            len(self._kept) > KEPT_MAX
+            or sum(map(len, self._kept.values())) > KEPT_CHARS_MAX
+        )
 
     def unfold(self, line: str) -> str:
         """The line with every mark replaced by what was pasted."""

@@ -13,6 +13,7 @@ import anyio
 from crdtsync.errors import CrdtSyncError, OperationFailed
 from crdtsync_cli.actions import act
 from crdtsync_cli.attention import Attention
+from crdtsync_cli.rights import check_role
 from crdtsync_cli.slash import Say, read_line
 from crdtsync_cli.terminal.card import Answer
 from crdtsync_cli.terminal.replies import Replies
@@ -97,12 +98,14 @@ class Typist:
 
     async def _do(self, task: Task) -> None:
         if isinstance(task, Answer):
+            check_role(self._session, "editor", "answering")
             await self._session.vote(task.approval, allow=False, option=task.option)
             return
         typed = read_line(task.line)
         if typed is None:
             return
         if isinstance(typed, Say) and task.replaces:
+            check_role(self._session, "editor", "writing")
             await self._session.prompts.replace(task.replaces, typed.text)
             return
         reply = await act(self._session, typed, self._attention)
