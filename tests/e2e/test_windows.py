@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -84,6 +85,34 @@ def test_who_comes_in_mid_turn_sees_the_turn(tmux: Tmux) -> None:
     ana.press("C-c")
     for pane in (ana, bob):
         pane.wait_for("turn 1 cancelled")
+
+
+def test_three_see_one_turn_also_who_comes_in_its_middle(tmux: Tmux) -> None:
+    ana = opened(tmux, "ana", "agent")
+    bob = opened(tmux, "bob")
+    ana.wait_for("bob joined")
+    bob.type("hey @ana, look at this one")
+    bob.press("Enter")
+    # Between the first tool and the end there is time to come in.
+    ana.wait_for("✓ read")
+    carol = opened(tmux, "carol")
+    for pane in (ana, bob, carol):
+        pane.wait_for("turn 1 done")
+    told = [_turn(pane) for pane in (ana, bob, carol)]
+    assert told[0] == told[1] == told[2]
+    assert any("README.md 2" in row for row in told[0])
+    assert [row[0] for row in told[0] if row.startswith("✓")] == ["✓", "✓"]
+
+
+def _turn(pane: Pane) -> list[str]:
+    """What a window shows of turn 1, but for times, blanks and who came meanwhile."""
+    times = re.compile(r"\d+\.\ds|^\d\d:\d\d ")
+    rows = [" ".join(times.sub("", row).split()) for row in pane.history]
+    start = rows.index("── turn 1 · demo ──")
+    end = next(at for at, row in enumerate(rows) if row.startswith("── turn 1 done"))
+    kept = [row for row in rows[start:end] if row and "carol" not in row]
+    # Somebody who came between two parts of the answer stands between two heads.
+    return [row for row in kept if row != "demo"]
 
 
 def test_another_window_takes_over_from_a_killed_one(tmux: Tmux) -> None:

@@ -165,7 +165,7 @@ class Region:
     def _doing(self, width: int, now: datetime) -> list[Part]:
         running = self._story.running
         writings = reversed(self._story.writing.values())
-        last = next(writings, None)
+        last = next((w for w in writings if w.stream.tail), None)
         words, since = "working", running.since if running else now
         if last is not None:
             words, since = ("thinking" if last.thought else "writing"), last.since

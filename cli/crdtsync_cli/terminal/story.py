@@ -211,13 +211,25 @@ class Story:
 
     def _finish(self, message: Message, text: str, at: datetime) -> list[Block]:
         writing = self.writing.pop(message.id, None)
-        if message.role == "thought":
-            took = (
-                duration(writing.since.isoformat(), at.isoformat()) if writing else ""
-            )
-            return [Thought(text, took)] if text.strip() else []
         stream = writing.stream if writing is not None else Stream()
-        return self._answered(message, stream.finish(text))
+        if message.role != "thought":
+            return self._answered(message, stream.finish(text))
+        took = ""
+        if writing is not None:
+            took = duration(writing.since.isoformat(), at.isoformat())
+        rest = text[stream.taken :]
+        return [Thought(rest, took)] if rest.strip() else []
+
+    def _before_tool(self, tool: ToolCall, at: datetime) -> list[Block]:
+        """What was written before a tool is complete: text after it is another."""
+        writing = self.writing.get(tool.message)
+        if writing is None:
+            return []
+        tail, blocks = writing.stream.tail, writing.stream.finish()
+        if not writing.thought:
+            return self._answered(writing.message, blocks)
+        took = duration(writing.since.isoformat(), at.isoformat())
+        return [Thought(tail, took)] if tail.strip() else []
 
     # Everything else.
 
@@ -231,7 +243,7 @@ class Story:
             case AssistantMessage(message=message, text=text):
                 found += self._finish(message, text, event.at)
             case ToolChanged(tool=tool):
-                found += self._tool(tool)
+                found += self._tool(tool, event.at)
             case ApprovalRequested(approval=approval):
                 self.asking.add(approval.tool)
             case ApprovalResolved(approval=approval):
@@ -280,16 +292,13 @@ class Story:
             called_in(message.text, me.name) if message.author != me.id else "",
         )
 
-    def _tool(self, tool: ToolCall) -> list[Block]:
+    def _tool(self, tool: ToolCall, at: datetime) -> list[Block]:
+        before = self._before_tool(tool, at)
         if tool.open:
             self.tools[tool.key] = tool
-            # What was written before a tool is complete: text after it is another.
-            writing = self.writing.get(tool.message)
-            if writing is None or writing.thought:
-                return []
-            return self._answered(writing.message, writing.stream.finish())
+            return before
         self.tools.pop(tool.key, None)
-        return [ToolRow(tool, self.by.pop(tool.key, ""))]
+        return [*before, ToolRow(tool, self.by.pop(tool.key, ""))]
 
     def _turn(self, event: SessionEvent) -> list[Block]:
         match event.body:
