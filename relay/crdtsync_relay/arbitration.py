@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
 
 from crdtsync.clock import Clock
 from crdtsync.log import Log
@@ -10,6 +12,9 @@ from crdtsync.sync.leasing import LeaseAnswer, LeaseRequest
 from crdtsync.turns.arbiter import Denied, Granted
 
 __all__ = ["Arbitration"]
+
+MADE_S: Final = 1.0
+"""A room is in the log so soon after it was noted, and no lease has ended by then."""
 
 
 class Arbitration:
@@ -61,25 +66,32 @@ class Arbitration:
     async def _acquire(
         self, room: str, request: LeaseRequest, *, may_take: bool
     ) -> Granted | Denied:
-        if request.first:
-            self._vouch(room)
-        if (left_s := self._quarantine_left_s(room)) > 0:
-            return Denied(None, None, left_s)
-        runner, attempt, epoch = request.runner, request.attempt, request.epoch
-        if request.op == "take" and may_take:
-            return await self._log.take(room, runner, attempt, epoch)
-        return await self._log.acquire(room, runner, attempt, epoch, alone=False)
-
-    def _quarantine_left_s(self, room: str) -> float:
-        """How long a room that is new here grants nothing (A5).
+        """Ask for the lease, unless the room is new here (A5).
 
         Turns may have been run under grants of a relay that was emptied: until those
-        are over, nobody knows who holds one.
+        are over nobody knows who holds one, and then nobody knows since when.
         """
+        if request.first:
+            self._vouch(room)
+        age_s = self._age_s(room)
+        if age_s < self._quarantine_s:
+            return Denied(None, None, self._quarantine_s - age_s)
+        runner, attempt, epoch = request.runner, request.attempt, request.epoch
+        if request.op == "take" and may_take:
+            answer = await self._log.take(room, runner, attempt, epoch)
+        else:
+            answer = await self._log.acquire(room, runner, attempt, epoch, alone=False)
+        if isinstance(answer, Granted) and (answer.idle_s or 0.0) > age_s - MADE_S:
+            # The first lease here: what was before the room was made is not known.
+            return replace(answer, idle_s=None)
+        return answer
+
+    def _age_s(self, room: str) -> float:
+        """How long ago this store made a room of which it knows no past."""
         made_s = self._made_at(room)
         if made_s is None or room in self._vouched_s:
-            return 0.0
-        return made_s + self._quarantine_s - self._clock.boottime()
+            return float("inf")
+        return self._clock.boottime() - made_s
 
     def _vouch(self, room: str) -> None:
         """Note that there was no relay before; remembered while that matters."""

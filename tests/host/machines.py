@@ -35,11 +35,12 @@ class Relay:
     """A relay's process; it can be killed and started again under its address."""
 
     data: Path
+    ttl_s: float = QUICK.ttl_s
     port: int = 0
     process: Process | None = None
 
     async def start(self) -> None:
-        argv = [str(self.data), str(self.port), str(QUICK.ttl_s)]
+        argv = [str(self.data), str(self.port), str(self.ttl_s)]
         command = [sys.executable, "-m", "tests.host.relay_process", *argv]
         self.process = await anyio.open_process(command, cwd=ROOT, stderr=None)
         assert self.process.stdout is not None
@@ -65,8 +66,8 @@ class Relay:
 
 
 @asynccontextmanager
-async def relay_at(data: Path) -> AsyncGenerator[Relay]:
-    relay = Relay(data)
+async def relay_at(data: Path, *, timing: Timing = QUICK) -> AsyncGenerator[Relay]:
+    relay = Relay(data, timing.ttl_s)
     await relay.start()
     try:
         yield relay

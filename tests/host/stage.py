@@ -170,12 +170,13 @@ async def window(
     agent: AgentSpec | None = None,
     *,
     session: str = "x",
+    relay: str = "",
     timing: Timing = QUICK,
 ) -> AsyncIterator[Window]:
     """A window in a process, killed at the end if it is there still."""
     spec = asdict(agent) if agent is not None else None
     job = {"data": str(data), "name": name, "session": session, "agent": spec}
-    job["timing"] = asdict(timing)
+    job |= {"timing": asdict(timing), "relay": relay}
     command = [sys.executable, "-m", "tests.host.window", json.dumps(job)]
     async with await anyio.open_process(command, cwd=ROOT, stderr=None) as process:
         try:

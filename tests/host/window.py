@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import anyio.to_thread
 from crdtsync.agents import AgentSpec
 from crdtsync.errors import CrdtSyncError
 from crdtsync.host import run_agent
+from crdtsync.links.connecting import Address, connect_websocket
+from crdtsync.links.link import open_links
 from crdtsync.session import Session
 from crdtsync.session.opening import open_session
 from crdtsync.turns.timing import Timing
@@ -96,6 +99,9 @@ async def main(job: dict[str, Any]) -> None:
                 timing=timing,
             )
         )
+        if url := job["relay"]:
+            links = await stack.enter_async_context(open_links(session))
+            links.join(url, partial(connect_websocket, Address(url)))
         if job["agent"] is not None:
             told = job["agent"]
             spec = AgentSpec(told["kind"], told["name"], tuple(told["argv"]))
