@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crdtsync.catalog import Catalog
 from crdtsync.errors import DataError
-from crdtsync.log.heads import read_head
-from crdtsync.remotes import Remotes
+from crdtsync.log.untold import count_untold
+from crdtsync.remotes import Remote, Remotes
 from crdtsync.sanitize import clean_line
 from crdtsync.schema import JsonObject
 from crdtsync_cli.words import plural
@@ -87,13 +88,19 @@ def whereabouts(data: Path, entry: Entry) -> Whereabouts:
         known = remotes.of(entry.id)
     except DataError:
         return Whereabouts(("?",), None)
-    notes = [note for r in known for note in remotes.seen(entry.id, r.name)]
+    counts = [_unsynced(remotes, entry.path, entry.id, remote) for remote in known]
+    least = min((count for count in counts if count is not None), default=None)
+    return Whereabouts(tuple(remote.host for remote in known), least)
+
+
+def _unsynced(remotes: Remotes, path: Path, session: str, remote: Remote) -> int | None:
+    """Updates in a session's file that are not known to be at a remote."""
+    if remote.role == "viewer":
+        # A viewer has nothing to tell.
+        return 0
+    notes = remotes.seen(session, remote.name)
     seqs = [note.safe_seq for note in notes if note.safe_seq is not None]
-    head = read_head(entry.path, entry.id) if seqs else None
-    unsynced = None if head is None else max(0, head - max(seqs))
-    if known and all(remote.role == "viewer" for remote in known):
-        unsynced = 0
-    return Whereabouts(tuple(remote.host for remote in known), unsynced)
+    return count_untold(path, session, max(seqs), remote.name) if seqs else None
 
 
 def link_line(link: Link) -> str:
@@ -108,7 +115,7 @@ def link_facts(session: Session) -> list[LinkFact]:
     remotes = Remotes(session.place.data)
     known = remotes.of(session.id)
     windows = session.bell.others() if known else ()
-    return [_seen(remotes, session, remote.name, windows) for remote in known]
+    return [_seen(remotes, session, remote, windows) for remote in known]
 
 
 def _fact(link: Link) -> LinkFact:
@@ -119,14 +126,13 @@ def _fact(link: Link) -> LinkFact:
 
 
 def _seen(
-    remotes: Remotes, session: Session, name: str, windows: tuple[str, ...]
+    remotes: Remotes, session: Session, remote: Remote, windows: tuple[str, ...]
 ) -> LinkFact:
-    notes = remotes.seen(session.id, name)
-    seqs = [note.safe_seq for note in notes if note.safe_seq is not None]
-    unsynced = max(0, session.head - max(seqs)) if seqs else None
-    if session.place.viewer:
-        unsynced = 0
-    for note in notes:
+    name = remote.name
+    path = Catalog(session.place.data).path(session.id)
+    unsynced = _unsynced(remotes, path, session.id, remote)
+    for note in remotes.seen(session.id, name):
         if note.window in windows:
-            return LinkFact(name, note.state, note.reason, unsynced, note.round_trip_s)
+            trip = note.round_trip_s
+            return LinkFact(name, note.state, note.reason, unsynced, trip)
     return LinkFact(name, "offline", "no window is open", unsynced, None)

@@ -90,7 +90,7 @@ def send_command(  # noqa: PLR0913 - one parameter per option
         found = await reach(call, session, linking) or session
         async with (
             call.open(found, "writer") as opened,
-            linked(opened, linking, leave_s=0.0) as links,
+            linked(opened, linking, leave_s=1.0 if wait else 0.0) as links,
         ):
             if wait and within and opened.id == os.environ.get("CRDTSYNC_SESSION"):
                 raise UsageError(
