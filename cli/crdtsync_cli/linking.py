@@ -14,6 +14,7 @@ from crdtsync.links.addresses import SessionLink, is_link, parse_link
 from crdtsync.remotes import Remote, Remotes
 from crdtsync.sanitize import clean_line
 from crdtsync_cli.meeting import beside_listener, meeting
+from crdtsync_cli.words import plural
 
 if TYPE_CHECKING:
     from crdtsync.links.joining import Joined
@@ -72,14 +73,14 @@ async def join(
 
 def joined_line(joined: Joined) -> str:
     """What came of joining, in words."""
-    host, count = joined.remote.host, joined.messages
+    host, count = joined.remote.host, plural(joined.messages, "message")
     if joined.state not in {"live", "read-only"}:
         why = clean_line(joined.reason) or "it did not come in time"
         return (
             f"joined {joined.name} at {host}, but its history is still to come: {why}"
         )
     look = ", to look at" if joined.state == "read-only" else ""
-    return f"joined {joined.name} at {host}{look}: {count} messages"
+    return f"joined {joined.name} at {host}{look}: {count}"
 
 
 async def local_name(call: Call, text: str) -> str:

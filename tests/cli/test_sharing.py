@@ -91,7 +91,7 @@ def test_a_session_is_shared_by_code_and_everybody_writes(
     _, code = shared(ana)
     joined = bob("join", code, "--relay", relay.url, "--as", "theirs")
     assert (joined.code, joined.out) == (0, "theirs\n"), joined.err
-    assert f"joined theirs at {relay.url.partition('//')[2]}: 1 messages" in joined.err
+    assert f"joined theirs at {relay.url.partition('//')[2]}: 1 message" in joined.err
     sent = bob("send", "theirs", "from bob", "--note", "--json")
     assert json.loads(sent.out)["at_relay"] is True
     with started(*ana.who, "open", "plan", "--plain") as window:
