@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
-from crdtsync.errors import SessionNotFound, UsageError
+from crdtsync.errors import SessionNotFound, UpdateRefused, UsageError
 from crdtsync.links.addresses import SessionLink, is_link, parse_link
 from crdtsync.remotes import Remote, Remotes
 from crdtsync.sanitize import clean_line
@@ -153,6 +153,7 @@ async def linked(
     more: Sequence[Remote] = (),
     *,
     leave_s: float = LEAVE_S,
+    typed: bool = False,
 ) -> AsyncGenerator[list[Link]]:
     """Keep a session linked to its relays in the block, unless it has none.
 
@@ -161,6 +162,7 @@ async def linked(
         linking: Whether links are wanted.
         more: To be linked to this time only.
         leave_s: How long the end of the block waits for what was written to get there.
+        typed: A person types in the block, so that nothing is written at once.
     """
     remotes = Remotes(session.place.data)
     known = await anyio.to_thread.run_sync(remotes.of, session.id)
@@ -177,7 +179,10 @@ async def linked(
     )
 
     async with open_remembered(session, more) as links:
-        await links.follow()
+        if not typed:
+            # What cannot be checked is told by the links themselves.
+            with suppress(UpdateRefused):
+                await links.follow()
         async with meeting(session, more[0]) if more else beside_listener(session):
             yield list(links)
         await wait_told(list(links), leave_s)

@@ -106,12 +106,13 @@ def open_command(  # noqa: PLR0913 - one parameter per option
     async def main() -> int:
         found = await reach(call, session, linking)
         lines = json or plain or not _has_screen()
+        leave_s = LEAVE_S if lines else LEAVE_SCREEN_S
         async with (
             open_session(
                 found, data=call.settings.data, name=call.settings.name
             ) as opened,
             listening(call, opened, linking.listen) as own,
-            linked(opened, linking, own, leave_s=LEAVE_S if lines else LEAVE_SCREEN_S),
+            linked(opened, linking, own, leave_s=leave_s, typed=not lines),
             running(opened, spec, policy, cwd, collect=collect, offline=apart),
         ):
             if opened.read_only:
