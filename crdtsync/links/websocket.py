@@ -106,18 +106,20 @@ class WebSocketTransport:
                 await self._send(CloseConnection(code=code, reason=text))
 
     async def _send(self, event: Event) -> None:
-        async with self._sending:
-            try:
+        try:
+            async with self._sending:
                 await self._stream.send(self._connection.send(event))
-            except BROKEN as error:
-                raise self._broken() from error
+        except BROKEN as error:
+            # The other end may have said why, and nobody has listened yet.
+            with suppress(RemoteProtocolError):
+                await self._take_up()
+            raise self._broken() from error
 
     async def _read(self) -> None:
         """Take up what has come, and wait for more if it was nothing."""
         try:
             # Frames that came together with the handshake are there already.
-            for event in self._connection.events():
-                await self._handle(event)
+            await self._take_up()
             if not self._frames and self._closed is None:
                 data = await self._stream.receive(READ_BYTES)
                 self._connection.receive_data(data)
@@ -126,6 +128,10 @@ class WebSocketTransport:
             raise self._broken() from error
         except BROKEN as error:
             raise self._broken() from error
+
+    async def _take_up(self) -> None:
+        for event in self._connection.events():
+            await self._handle(event)
 
     async def _handle(self, event: Event) -> None:
         match event:
@@ -137,10 +143,10 @@ class WebSocketTransport:
                 with suppress(TransportClosed):
                     await self._send(event.response())
             case CloseConnection(code=code, reason=reason):
-                with suppress(TransportClosed):
-                    await self._send(event.response())
                 known = ABNORMAL if code == _NO_CODE else int(code)
                 self._closed = self._closed or (known, reason or "")
+                with suppress(TransportClosed):
+                    await self._send(event.response())
 
     async def _collect(self, data: bytes, *, last: bool) -> None:
         self._pieces.append(data)

@@ -19,6 +19,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,
+    CloseConnection,
     Ping,
     RejectConnection,
     Request,
@@ -47,7 +48,7 @@ class Server:
     streams: list[ByteStream] = field(default_factory=list)
     connected: anyio.Event = field(default_factory=anyio.Event)
     reject: RejectConnection | None = None
-    along: bytes = b""
+    along: BytesMessage | CloseConnection | None = None
     frame_bytes_max: int = 1000
 
     async def serve(self, stream: ByteStream, done: anyio.Event) -> None:
@@ -62,9 +63,11 @@ class Server:
             await stream.send(connection.send(self.reject))
             return
         answer = connection.send(AcceptConnection(subprotocol="crdtsync.v1"))
-        if self.along:
-            answer += connection.send(BytesMessage(data=self.along))
+        if self.along is not None:
+            answer += connection.send(self.along)
         await stream.send(answer)
+        if isinstance(self.along, CloseConnection):
+            return
         transport = WebSocketTransport(
             stream,
             connection,
@@ -303,7 +306,7 @@ async def test_who_speaks_no_websocket_is_said_to_be_no_relay() -> None:
 
 async def test_a_frame_that_comes_with_the_handshake_is_received() -> None:
     async with serving() as server:
-        server.along = b"hello"
+        server.along = BytesMessage(data=b"hello")
         address = Address(f"ws://127.0.0.1:{server.port}/x")
         async with connect_websocket(address) as client:
             with anyio.fail_after(10):
@@ -325,6 +328,22 @@ async def test_a_frame_that_is_too_large_closes_the_connection() -> None:
                 4413,
                 "a frame has at most 1000 bytes",
             )
+
+
+async def _talk(client: Transport) -> None:
+    while True:
+        await client.send(b"hello")
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+async def test_who_is_turned_away_at_once_learns_why(*, speaks: bool) -> None:
+    async with serving() as server:
+        server.along = CloseConnection(code=4401, reason="no such token")
+        address = Address(f"ws://127.0.0.1:{server.port}/x")
+        async with connect_websocket(address) as client:
+            with anyio.fail_after(10), pytest.raises(TransportClosed) as caught:
+                await (_talk(client) if speaks else client.receive())
+            assert (caught.value.code, caught.value.reason) == (4401, "no such token")
 
 
 async def test_pings_are_answered_and_text_is_refused() -> None:
