@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crdtsync.entities import Message
+from crdtsync.entities import Message, Participant
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
 
-__all__ = ["SessionScene"]
+__all__ = ["SessionCast", "SessionScene"]
 
 
 class SessionScene:
@@ -51,3 +51,27 @@ class SessionScene:
         own = (m.id for m in view.messages if m.turn == turn)
         place = next((at for at, i in enumerate(own) if i == message.id), 0)
         return reading.item(turn, place)
+
+
+class SessionCast(SessionScene):
+    """The `terminal.cast.Cast` of an open session."""
+
+    @property
+    def me(self) -> Participant:
+        """The participant of this window."""
+        return self._session.me
+
+    def participant(self, participant: str) -> Participant | None:
+        """Who a participant is; None before the first message."""
+        return self._session.view.participant_table.get(participant)
+
+    def role_of(self, participant: str) -> str:
+        """The role somebody who is here has; "" if unknown."""
+        for person in self._session.people():
+            if person.participant == participant:
+                return person.role
+        return ""
+
+    def has_agent(self) -> bool:
+        """Whether somebody here runs an agent."""
+        return bool(self._session.agents())

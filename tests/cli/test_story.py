@@ -138,7 +138,8 @@ def test_a_tool_that_is_over_is_one_row_with_who_allowed_it() -> None:
 def test_nothing_is_kept_of_a_turn_that_is_over() -> None:
     told = a_turn()
     story = told.story
-    assert (story.running, story.writing, story.tools, story.by) == (None, {}, {}, {})
+    assert (story.running, story.answers.writing, story.tools) == (None, {}, {})
+    assert story.by == {}
     assert (story.plan, story.asking) == ((), set())
 
 

@@ -1,16 +1,12 @@
-"""What the screen asks a session about who and what; pure reading."""
+"""What a screen asks about who and what; it answers nothing."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from crdtsync.entities import Message, Participant
-from crdtsync_cli.scene import SessionScene
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["Cast", "SessionCast"]
+__all__ = ["Cast"]
 
 
 class Cast(Protocol):
@@ -48,27 +44,3 @@ class Cast(Protocol):
     def has_agent(self) -> bool:
         """Whether somebody here runs an agent."""
         ...
-
-
-class SessionCast(SessionScene):
-    """The `Cast` of an open session."""
-
-    @property
-    def me(self) -> Participant:
-        """The participant of this window."""
-        return self._session.me
-
-    def participant(self, participant: str) -> Participant | None:
-        """Who a participant is; None before the first message."""
-        return self._session.view.participant_table.get(participant)
-
-    def role_of(self, participant: str) -> str:
-        """The role somebody who is here has; "" if unknown."""
-        for person in self._session.people():
-            if person.participant == participant:
-                return person.role
-        return ""
-
-    def has_agent(self) -> bool:
-        """Whether somebody here runs an agent."""
-        return bool(self._session.agents())

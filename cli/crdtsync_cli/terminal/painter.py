@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from crdtsync.events import Reset, SessionEvent, SessionOpened
 from crdtsync.sanitize import clean_text
+from crdtsync_cli.scene import SessionCast
+from crdtsync_cli.terminal.answers import Writing
 from crdtsync_cli.terminal.block import Answer, Block, Line
-from crdtsync_cli.terminal.cast import SessionCast
 from crdtsync_cli.terminal.drawing import Canvas, draw
 from crdtsync_cli.terminal.ink import Ink, Row
 from crdtsync_cli.terminal.replay import replay
-from crdtsync_cli.terminal.story import Story, Writing
+from crdtsync_cli.terminal.story import Story
 from crdtsync_cli.words import excerpt
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Painter:
             return []
         if stream.language is not None:
             return self.ink.code(text.rstrip("\n"), stream.language, width)
-        head = self.story.head(writing)
+        head = self.story.answers.head(writing)
         apart = self._canvas.is_apart(head or Answer(text))
         above: list[Row] = [()] if apart else []
         above += draw(head, self.ink, width) if head is not None else []

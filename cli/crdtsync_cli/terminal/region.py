@@ -15,9 +15,9 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from crdtsync.entities import ToolCall
 from crdtsync_cli.scene import SessionScene
+from crdtsync_cli.terminal.answers import Writing
 from crdtsync_cli.terminal.ink import Part, Row
 from crdtsync_cli.terminal.painter import Painter
-from crdtsync_cli.terminal.story import Writing
 from crdtsync_cli.terminal.toolbar import seconds, toolbar
 from crdtsync_cli.terminal.widths import cell_len, cut, level_line
 from crdtsync_cli.words import excerpt, tool_name
@@ -131,7 +131,7 @@ class Region:
         if writing is None:
             return []
         stream, story = writing.stream, self._story
-        size = (stream.taken, len(stream.tail), story.head(writing) is None)
+        size = (stream.taken, len(stream.tail), story.answers.head(writing) is None)
         key = (writing.message.id, size, width, height, self._ink.theme)
         if self._cached[0] != key:
             rows = self._painter.live(writing, width)
@@ -144,7 +144,7 @@ class Region:
         return self._cached[1]
 
     def _answer(self) -> Writing | None:
-        for writing in reversed(self._story.writing.values()):
+        for writing in reversed(self._story.answers.writing.values()):
             if not writing.thought and writing.stream.tail.strip():
                 return writing
         return None
@@ -164,7 +164,7 @@ class Region:
 
     def _doing(self, width: int, now: datetime) -> list[Part]:
         running = self._story.running
-        writings = reversed(self._story.writing.values())
+        writings = reversed(self._story.answers.writing.values())
         last = next((w for w in writings if w.stream.tail), None)
         words, since = "working", running.since if running else now
         if last is not None:

@@ -29,25 +29,22 @@ from crdtsync.events import (
     UsageChanged,
 )
 from crdtsync.schema import JsonValue
+from crdtsync_cli.terminal.answers import Answers
 from crdtsync_cli.terminal.block import (
-    Answer,
     Block,
-    Code,
     Day,
     Face,
     Head,
     Line,
     Plan,
     Said,
-    Thought,
     ToolRow,
 )
 from crdtsync_cli.terminal.cast import Cast
-from crdtsync_cli.terminal.stream import Stream
 from crdtsync_cli.terminal.telling import called_in, told
 from crdtsync_cli.words import decided, duration, outcome, plan_lines
 
-__all__ = ["Running", "Story", "Writing"]
+__all__ = ["Running", "Story"]
 
 APART: Final = timedelta(seconds=5)
 """What comes in before a message that is here for so long was written apart.
@@ -85,21 +82,6 @@ class Running:
     since: datetime
 
 
-@dataclass(slots=True)
-class Writing:
-    """One message that is being written.
-
-    Attributes:
-        thought: Whether it is one of the agent's thoughts.
-        since: When its first text was seen.
-    """
-
-    message: Message
-    thought: bool
-    since: datetime
-    stream: Stream
-
-
 class Story:
     """Follows one session.
 
@@ -109,7 +91,7 @@ class Story:
 
     Attributes:
         running: The turn that runs, or None.
-        writing: What is being written, by message, in the order of its beginning.
+        answers: What agents are writing.
         tools: Tool calls that are not over, by key.
         asking: Those of them that wait for a permission.
         by: Who allowed or denied one, in words.
@@ -130,13 +112,12 @@ class Story:
     def restart(self) -> None:
         """Forget what goes on: it is told anew."""
         self.running: Running | None = None
-        self.writing: dict[str, Writing] = {}
+        self.answers = Answers(self._head)
         self.tools: dict[str, ToolCall] = {}
         self.plan: tuple[JsonValue, ...] = ()
         self.asking: set[str] = set()
         self.by: dict[str, str] = {}
         self._day: date | None = None
-        self._headed = ("", "")
 
     def now(self, at: datetime) -> None:
         """Say what day it is, before the past is told."""
@@ -146,7 +127,10 @@ class Story:
         """Follow one event; returns what it finished, deltas apart (`commit`)."""
         match event.body:
             case AssistantDelta() | ThoughtDelta() as delta:
-                self._feed(delta, event.at)
+                if delta.message not in self.answers.writing:
+                    self._note_came(delta.message, event.at)
+                header = self._cast.message(delta.message)
+                self.answers.feed(delta, header, event.at)
                 return []
             case UsageChanged(usage=usage):
                 self.usage = usage
@@ -157,26 +141,6 @@ class Story:
             case _:
                 return [*self.commit(), *self._told(event)]
 
-    def commit(self) -> list[Block]:
-        """What of the messages being written is finished by now."""
-        found: list[Block] = []
-        for writing in self.writing.values():
-            if not writing.thought:
-                found += self._answered(writing.message, writing.stream.take())
-        return found
-
-    def head(self, writing: Writing) -> Head | None:
-        """The row above what is being written, if it was not printed."""
-        message = writing.message
-        if self._headed == (message.turn, message.role) and message.turn:
-            return None
-        return self._head(message, writing.since)
-
-    def _head(self, message: Message, since: datetime | None = None) -> Head:
-        standing = _STANDINGS.get(self._cast.standing(message), "")
-        time = self._time(message.at, since)
-        return Head(time, self.face(message.author), standing)
-
     def face(self, participant: str) -> Face:
         """Who somebody is on the screen."""
         found = self._cast.participant(participant)
@@ -185,53 +149,9 @@ class Story:
             return Face(self._cast.name_of(participant) or "agent", mine=mine)
         return Face(found.name, found.slot if found.kind == "person" else None, mine)
 
-    # What is being written.
-
-    def _feed(self, delta: AssistantDelta | ThoughtDelta, at: datetime) -> None:
-        writing = self.writing.get(delta.message)
-        if writing is None:
-            self._note_came(delta.message, at)
-            thought = isinstance(delta, ThoughtDelta)
-            role = "thought" if thought else "assistant"
-            header = self._cast.message(delta.message)
-            if header is None:
-                header = Message(delta.message, role, "", "", turn=delta.turn)
-            writing = Writing(header, thought, at, Stream())
-            self.writing[delta.message] = writing
-        writing.stream.feed(delta.text)
-
-    def _answered(self, message: Message, blocks: list[Answer | Code]) -> list[Block]:
-        """Blocks of an answer, under a head that says whose it is."""
-        if not blocks:
-            return []
-        before, self._headed = self._headed, (message.turn, message.role)
-        if message.turn and before == self._headed:
-            return [*blocks]
-        return [self._head(message), *blocks]
-
-    def _finish(self, message: Message, text: str, at: datetime) -> list[Block]:
-        writing = self.writing.pop(message.id, None)
-        stream = writing.stream if writing is not None else Stream()
-        if message.role != "thought":
-            return self._answered(message, stream.finish(text))
-        took = ""
-        if writing is not None:
-            took = duration(writing.since.isoformat(), at.isoformat())
-        rest = text[stream.taken :]
-        return [Thought(rest, took)] if rest.strip() else []
-
-    def _before_tool(self, tool: ToolCall, at: datetime) -> list[Block]:
-        """What was written before a tool is complete: text after it is another."""
-        writing = self.writing.get(tool.message)
-        if writing is None:
-            return []
-        tail, blocks = writing.stream.tail, writing.stream.finish()
-        if not writing.thought:
-            return self._answered(writing.message, blocks)
-        took = duration(writing.since.isoformat(), at.isoformat())
-        return [Thought(tail, took)] if tail.strip() else []
-
-    # Everything else.
+    def commit(self) -> list[Block]:
+        """What of the messages being written is finished by now."""
+        return self.answers.commit()
 
     def _told(self, event: SessionEvent) -> list[Block]:
         found = self._new_day(event.at)
@@ -241,7 +161,7 @@ class Story:
                 self._note_came(message.id, event.at)
                 found.append(self._said(message, queued=queued))
             case AssistantMessage(message=message, text=text):
-                found += self._finish(message, text, event.at)
+                found += self.answers.finish(message, text, event.at)
             case ToolChanged(tool=tool):
                 found += self._tool(tool, event.at)
             case ApprovalRequested(approval=approval):
@@ -255,8 +175,7 @@ class Story:
             case _:
                 found += self._around(event)
         if found and isinstance(found[-1], Said | Line | Day):
-            # Something came between: what is said next needs a head again.
-            self._headed = ("", "")
+            self.answers.interrupt()
         return found
 
     def _note_came(self, message: str, at: datetime) -> None:
@@ -293,7 +212,7 @@ class Story:
         )
 
     def _tool(self, tool: ToolCall, at: datetime) -> list[Block]:
-        before = self._before_tool(tool, at)
+        before = self.answers.before_tool(tool, at)
         if tool.open:
             self.tools[tool.key] = tool
             return before
@@ -332,13 +251,17 @@ class Story:
 
     def _forget(self, turn: str) -> None:
         """Keep nothing of a turn that is over."""
-        writing = self.writing.items()
-        self.writing = {k: w for k, w in writing if w.message.turn not in {turn, ""}}
+        self.answers.forget(turn)
         self.tools = {k: t for k, t in self.tools.items() if t.turn != turn}
         self.by = {k: by for k, by in self.by.items() if not k.startswith(turn)}
         self.asking = {key for key in self.asking if not key.startswith(turn)}
 
     # Times.
+
+    def _head(self, message: Message, since: datetime | None) -> Head:
+        standing = _STANDINGS.get(self._cast.standing(message), "")
+        time = self._time(message.at, since)
+        return Head(time, self.face(message.author), standing)
 
     def _new_day(self, at: datetime) -> list[Block]:
         day = at.astimezone(self._zone).date()
