@@ -187,6 +187,37 @@ async def test_a_viewer_reads_everything_and_changes_nothing(tmp_path: Path) -> 
         assert texts(page) == ["go"]
 
 
+async def test_a_viewer_writes_notes_where_the_owner_allows_it(tmp_path: Path) -> None:
+    async with relay(tmp_path, tokens=True) as (port, _):
+        owner = owner_of(tmp_path)
+        await bring(port, SESSION, rich_document(), owner)
+        vic = await token_for(port, owner, "vic", role="viewer")
+        note: JsonObject = {"text": "nice", "note": True}
+        assert (await ask(port, "POST", MESSAGES, vic, note))[0] == 403
+        rules: JsonObject = {"viewers_note": True}
+        assert (await ask(port, "PATCH", f"{BASE}/rules", owner, rules))[0] == 200
+        assert (await ask(port, "POST", MESSAGES, vic, note))[0] == 201
+        assert (await ask(port, "POST", MESSAGES, vic, {"text": "go"}))[0] == 403
+
+
+async def test_a_prompt_posted_while_nobody_was_there_runs_when_somebody_comes(
+    tmp_path: Path,
+) -> None:
+    place = Place(tmp_path / "relay")
+    async with place.running():
+        session = await begin(tmp_path / "ana", place)
+        async with seat(tmp_path / "ana", session, "ana") as ana:
+            await ana.reach("live")
+            await ana.synced()
+        port = int(place.base.rpartition(":")[2])
+        path = f"/api/v1/sessions/{session}/messages"
+        body: JsonObject = {"text": "meanwhile", "participant": "bot"}
+        assert (await ask(port, "POST", path, place.owner.secret, body))[0] == 201
+        async with seat(tmp_path / "ana", session, "ana") as ana:
+            await ana.until(lambda: "meanwhile" in ana.texts())
+            assert [prompt.held for prompt in ana.session.view.pending] == [False]
+
+
 async def test_the_session_of_others_is_like_one_that_is_not(tmp_path: Path) -> None:
     async with relay(tmp_path, tokens=True) as (port, _):
         owner = owner_of(tmp_path)

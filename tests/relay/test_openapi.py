@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,20 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 
+from crdtsync.document import Document
+from crdtsync.entities import Message
 from tests.export.sample import SESSION, rich_document
 from tests.relay.http_relay import Served, bring, served
+from tests.relay.test_api import token_for
+from tests.test_docs import ROOT, load, pattern_of, run
+
+PAGE = ROOT / "docs" / "reference" / "http-api.md"
 
 READ_S = 40
 RUN_S = 240
-EXAMPLES = 3
+EXAMPLES = 2
+
+AT = "2026-11-21T09:00:00.000Z"
 
 CONFIG = """
 [parameters]
@@ -121,3 +132,33 @@ def test_the_page_of_the_documentation_needs_nothing_from_outside(
     for methods in document_of(guarded)["paths"].values():
         for operation in methods.values():
             assert f'id="{operation["operationId"]}"' in found.text
+
+
+def test_the_page_of_the_routes_is_fresh(guarded: Served) -> None:
+    script = load(ROOT / "docs" / "routes.py")
+    head, start, rest = PAGE.read_text(encoding="utf-8").partition(script.START)
+    assert head
+    assert start + rest == script.routes(document_of(guarded))
+
+
+def test_the_examples_of_the_page_print_what_it_shows(
+    guarded: Served, tmp_path: Path
+) -> None:
+    document = Document()
+    with document.edit() as edit:
+        edit.seed({"id": "plan", "title": "plan", "created_at": AT, "created_by": "a"})
+        edit.add_message(Message("m-1", "user", "a", AT, "hello"))
+    anyio.run(bring, guarded.port, "plan", document, guarded.owner)
+    token = anyio.run(
+        partial(token_for, guarded.port, guarded.owner, "bo", "plan", role="editor")
+    )
+    known = {"RELAY": guarded.base, "TOKEN": token, "SESSION": "plan"}
+    blocks = re.findall(
+        r"^```sh\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert len(blocks) > 4
+    for block in blocks:
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            line, _, shown = part.partition("\n")
+            printed = run(line, tmp_path, {**os.environ, **known})
+            assert re.fullmatch(pattern_of(shown), printed), f"{line}\n{printed}"

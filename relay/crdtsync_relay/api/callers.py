@@ -23,13 +23,17 @@ from crdtsync_relay.kinds import Kinds
 
 __all__ = ["Caller", "Callers", "Right", "clean_name"]
 
-Right: TypeAlias = Literal["anybody", "token", "read", "write", "approve", "own"]
+Right: TypeAlias = Literal[
+    "anybody", "token", "read", "note", "write", "approve", "own"
+]
 """What a route asks for. `anybody` needs no token, `token` any that is good; the
-others are for the session of the route. `own` also covers one that is not there yet."""
+others are for the session of the route. `note` is for writers, and for viewers where
+they may write notes. `own` also covers a session that is not there yet."""
 
 _UNKNOWN: Final = "there is no such session, or not for you"
 
 _WORDS: Final[dict[Right, str]] = {
+    "note": "viewers cannot change the session",
     "write": "viewers cannot change the session",
     "approve": "this token may not answer an agent's questions",
     "own": "only an owner of the session may do that",
@@ -61,7 +65,7 @@ class Caller:
     def may(self, right: Right) -> bool:
         """Whether they may do something in a session that the token covers."""
         match right:
-            case "write":
+            case "write" | "note":
                 return self.writes
             case "approve":
                 return self.grant is None or (self.writes and self.grant.can_approve)
@@ -149,7 +153,8 @@ class Callers:
         if caller.grant is None and right == "own":
             hint = "Start the relay with --tokens to have some."
             raise AccessDenied("this relay asks nobody for a token", hint=hint)
-        if not caller.may(right):
+        notes = right == "note" and self._door.access.rules.of(session).viewers_note
+        if not (notes or caller.may(right)):
             raise AccessDenied(_WORDS[right])
 
     def spend(self, caller: Caller, size_bytes: int) -> None:

@@ -44,6 +44,7 @@ _RIGHTS: Final[Mapping[str, str]] = {
     "anybody": "Needs no token.",
     "token": "For any good token.",
     "read": "For everybody in the session.",
+    "note": "For owners and editors; for viewers only notes, where they may.",
     "write": "For owners and editors.",
     "approve": "For owners, and for editors who may approve.",
     "own": "For owners.",

@@ -9,6 +9,7 @@ from typing import Final, cast
 from starlette.responses import Response
 
 from crdtsync.clock import Clock
+from crdtsync.errors import AccessDenied
 from crdtsync.events import to_json
 from crdtsync.limits import MESSAGE_BYTES_MAX
 from crdtsync.schema import JsonObject
@@ -38,8 +39,7 @@ _POSTED: Final = """It is acknowledged when it is on the relay's disk, and every
 gets it as if somebody had typed it there. Choose an `id` to be safe against a broken
 connection: sending the same again changes nothing and is answered with 200.
 
-A prompt that no window with an agent takes waits in the queue. One that was posted
-while no window was connected may wait there until a person releases it (`held`)."""
+A prompt waits in the queue until a window with an agent takes it."""
 
 
 class Writing:
@@ -62,7 +62,7 @@ class Writing:
                 f"{_SESSION}/messages",
                 "postMessage",
                 "Write a message",
-                "write",
+                "note",
                 self._post,
                 {
                     201: Content("It is on disk.", ref("Sent")),
@@ -155,6 +155,8 @@ class Writing:
 
     async def _post(self, call: Call) -> Response:
         body = call.body
+        if not (call.caller.writes or body.flag("note")):
+            raise AccessDenied("viewers write notes here, and nothing else")
         message, text = body.text("id"), body.text("text")
         async with self._acting(call) as session:
             known = session.view.message(message) if message else None
