@@ -37,7 +37,7 @@ from crdtsync.sync.arrivals import (
     Synced,
 )
 from crdtsync.sync.closing import CloseCode, NackCode, is_final
-from crdtsync.sync.conduct import HOLD
+from crdtsync.sync.conduct import HOLD, NOTES
 from crdtsync.sync.messages import ClientState
 from crdtsync.sync.protocol import Peer
 from crdtsync.sync.vectors import lacks
@@ -111,7 +111,8 @@ class Reactions:
                 self._bring(states)
             case LeaseCame(body):
                 self.questions.answered(body)
-            case Greeted():
+            case Greeted(hello):
+                self._status.features = hello.features
                 self._status.to("syncing")
                 self.shown.set()
             case Synced():
@@ -166,8 +167,11 @@ class Reactions:
         self.live_at_s = self._now()
         self.shown.set()
         self._name_relay()
+        hello = self._peer.hello
         if self._is_viewer:
             self._status.to("read-only", "you can look at this session, not write")
+        elif hello is not None and hello.role == "viewer":
+            self._status.to("read-only", "you can write notes in this session only")
         else:
             self._status.to("live")
 
@@ -181,12 +185,16 @@ class Reactions:
     @property
     def _is_viewer(self) -> bool:
         hello = self._peer.hello
-        return hello is not None and hello.role == "viewer"
+        viewer = hello is not None and hello.role == "viewer"
+        return viewer and hello is not None and NOTES not in hello.features
 
     def _refused(self, code: str, reason: str) -> None:
         match code:
-            case NackCode.READ_ONLY | NackCode.DENIED:
+            case NackCode.READ_ONLY:
                 self._status.to("read-only", reason)
+            case NackCode.DENIED:
+                # Only this was; the relay takes it from whoever may write it.
+                self._session.notify(Notice("link.denied", reason))
             case NackCode.RATE_LIMITED:
                 ending = Ending(CloseCode.RATE_LIMITED, reason)
                 raise Stop(ending)

@@ -33,6 +33,8 @@ class LinkStatus:
             that is known for the first time.
         round_trip_s: The last one measured.
         mismatches: How often a check found the documents different.
+        features: What the other end said that it speaks, and that this window may;
+            None before its first word.
         first: Whether this window has named the relay as the session's first arbiter.
         changed: Set, and replaced, with every change of any of these.
     """
@@ -43,6 +45,7 @@ class LinkStatus:
         self.safe_seq: int | None = None
         self.round_trip_s: float | None = None
         self.mismatches = 0
+        self.features: frozenset[str] | None = None
         self.first = False
         self.changed = anyio.Event()
         self._session = session

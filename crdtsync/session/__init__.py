@@ -42,6 +42,7 @@ from crdtsync.session.prompts import Prompts
 from crdtsync.session.replica import Replica
 from crdtsync.session.steering import Steer, check_person, check_steer, rank_for, whence
 from crdtsync.session.wording import check_ids, check_text, check_title
+from crdtsync.sync.conduct import APPROVE, NOTES
 from crdtsync.turns.claim import TurnRecord
 from crdtsync.view import SessionView
 
@@ -331,7 +332,7 @@ class Session:
         """
         body = check_text(text)
         check_ids(id, reply_to, retry_of, instead_of)
-        self.check_writable()
+        self.check_writable(note=note)
         if id and self.view.message(id) is not None:
             await self.flush()
             return self.sent(id, 0)
@@ -431,11 +432,13 @@ class Session:
         Raises:
             OperationFailed: The question is not open any more.
             UsageError: There is no such question or no such option.
-            AccessDenied: An agent's tool asks: agents do not approve.
+            AccessDenied: An agent's tool asks: agents do not approve. Or the relay
+                takes no answers from this person, and the turn runs elsewhere.
         """
         self.check_writable()
         check_person(os.environ)
         found = open_question(self.view, approval)
+        self._check_may_vote(found)
         chosen = answer_to(found, option, allow=allow)
         with self.replica.edit() as (edit, ticket):
             self.introduce(edit, self.me)
@@ -447,19 +450,39 @@ class Session:
 
     # For the shells around.
 
-    def check_writable(self) -> None:
+    def check_writable(self, *, note: bool = False) -> None:
         """Refuse what would write, if this window or this person cannot.
+
+        Args:
+            note: It is a note, which a viewer may be allowed to write.
 
         Raises:
             DataError: This window cannot.
             AccessDenied: This person may not.
         """
         self.check_storable()
-        if self.place.viewer:
+        if self.place.viewer and not (note and self._may(NOTES)):
             raise AccessDenied(
                 "you are a viewer of this session: you can look, not write",
                 hint="Ask its owner for an editor's invite, and join with that.",
             )
+
+    def _check_may_vote(self, question: Approval) -> None:
+        """Refuse an answer that no relay would pass on to the runner."""
+        record = self.view.turns.get(question.turn)
+        claim = record.claim if record is not None else None
+        here = claim is not None and claim.machine == self.place.identity.machine
+        told = any(link.status.features is not None for link in self.links)
+        if told and not here and not self._may(APPROVE):
+            raise AccessDenied(
+                "you may not answer the agent's questions here",
+                hint="Ask an owner for an invite that may approve.",
+            )
+
+    def _may(self, feature: str) -> bool:
+        """Whether a relay said that this window may do something."""
+        told = (link.status.features for link in self.links)
+        return any(feature in features for features in told if features is not None)
 
     def check_storable(self) -> None:
         """Raise `DataError` if not even what others write can be stored here."""

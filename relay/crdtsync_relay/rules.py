@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from crdtsync.log.writer import Worker
 from crdtsync_relay.limits import TOKENS_PER_SESSION_MAX
@@ -84,7 +84,8 @@ class Rules:
 
 def rules_of(connection: sqlite3.Connection, session: str) -> SessionRules:
     """What holds in a session, as one connection sees it."""
-    return SessionRules(**_said(connection, _EVERY) | _said(connection, session))
+    said: dict[str, Any] = _said(connection, _EVERY) | _said(connection, session)
+    return SessionRules(**said)
 
 
 def _said(connection: sqlite3.Connection, session: str) -> dict[str, int | bool]:

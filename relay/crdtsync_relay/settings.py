@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from crdtsync.errors import UsageError
 from crdtsync.links.addresses import (
@@ -140,12 +140,11 @@ def _address(bind: str) -> tuple[str, int]:
 
 
 def _rules(chosen: Callable[[str], str]) -> SessionRules:
-    found = SessionRules(viewers_note=_is_true(chosen("viewers_note")))
+    found: dict[str, Any] = {"viewers_note": _is_true(chosen("viewers_note"))}
     for name, (lowest, highest) in NUMBERS.items():
         if text := chosen(name):
-            number = _number(name, text, lowest, highest)
-            found = replace(found, **{name: number})
-    return found
+            found[name] = _number(name, text, lowest, highest)
+    return SessionRules(**found)
 
 
 def _number(name: str, text: str, lowest: int, highest: int) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from crdtsync_relay.access import Access, open_access
+from crdtsync_relay.grants import Role
 from crdtsync_relay.housekeeping import Housekeeper
 from crdtsync_relay.kinds import Kinds
 from crdtsync_relay.rules import SessionRules
@@ -98,9 +99,10 @@ async def test_tokens_that_nobody_uses_are_revoked_and_owners_are_not(
     tmp_path: Path,
 ) -> None:
     async with house(tmp_path, SessionRules(idle_token_days=2)) as here:
+        roles: dict[str, Role] = {"idle": "editor", "busy": "editor", "boss": "owner"}
         made = {
-            who: (await here.access.grant(role, session="room", participant=who))
-            for who, role in (("idle", "editor"), ("busy", "editor"), ("boss", "owner"))
+            who: await here.access.grant(role, session="room", participant=who)
+            for who, role in roles.items()
         }
         here.tokens = {made["busy"][1].id}
         await here.days(1.5)
