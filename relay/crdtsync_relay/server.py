@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -23,6 +24,7 @@ from hypercorn.typing import Framework
 from crdtsync.clock import Clock, SystemClock
 from crdtsync.errors import ConnectionFailed
 from crdtsync.links.addresses import SessionLink, host_port
+from crdtsync.links.streams import words
 from crdtsync.log.sqlite import open_sqlite_log
 from crdtsync_relay.access import open_access
 from crdtsync_relay.api import Source, open_api
@@ -189,9 +191,13 @@ def bind(host: str, port: int) -> socket.socket:
             (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both
         )
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            hint = "Another program has the port; choose another one."
+        else:
+            hint = "Choose an address of this machine."
         raise ConnectionFailed(
-            f"cannot listen on {host_port(host, port)}: {error.strerror}",
-            hint="Another program may have the port; choose another one.",
+            f"cannot listen on {host_port(host, port)}: {words(error)}",
+            hint=hint,
         ) from error
     # Accepted connections inherit it: a peer that takes nothing frees its memory.
     if hasattr(socket, "TCP_USER_TIMEOUT"):

@@ -224,12 +224,16 @@ async def test_what_is_no_address_is_refused(tmp_path: Path, where: str) -> None
             pytest.fail("it listened")
 
 
-async def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
+async def test_an_address_that_cannot_be_had_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}"):
-            async with listen(tmp_path, "s", f"127.0.0.1:{port}"):
-                pytest.fail("it listened")
+        for host, why in (
+            ("127.0.0.1", "address already in use"),
+            ("198.51.100.7", "cannot assign requested address"),
+        ):
+            with pytest.raises(ConnectionFailed, match=f"{host}:{port}: {why}$"):
+                async with listen(tmp_path, "s", f"{host}:{port}"):
+                    pytest.fail("it listened")
 
 
 async def test_a_window_on_all_addresses_names_those_that_others_reach(
