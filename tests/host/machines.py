@@ -177,5 +177,5 @@ def classes(machine: Machine) -> dict[str, str]:
     return {
         view.text(turn.claim.prompts[0]): view.reading.classes[turn.id]
         for turn in view.turns.values()
-        if turn.claim is not None and not turn.void
+        if turn.claim is not None and turn.claim.prompts and not turn.void
     }

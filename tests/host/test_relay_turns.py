@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 
 from crdtsync.host import HostSettings
+from crdtsync.schema import as_object
+from crdtsync.sync.leasing import LeaseRequest
+from crdtsync.turns.arbiter import Granted
+from crdtsync.turns.claim import EPOCH_MAX, Claim
 from tests.agents.stage import END, OPTIONS, scripted
 from tests.host.machines import (
     WAIT_S,
@@ -299,3 +304,33 @@ async def test_an_owner_takes_the_next_turn_over_from_a_living_holder(
         assert reading.main == (first, turn.id)
         # What came after the takeover is there and marked.
         assert reading.item(first, 0, 10**6) == "late"
+
+
+async def test_forged_epochs_leave_the_session_usable(
+    tmp_path: Path, relay: Relay
+) -> None:
+    here, there = await folders(tmp_path, 2)
+    async with (
+        machine(here, relay, agent=LAST) as ana,
+        machine(there, relay, name="bob") as bob,
+    ):
+        await ana.ended((await ana.session.send("before")).id)
+        forged = Claim(EPOCH_MAX, "x", "relay", "x", "x", "x", ())
+        with bob.session.replica.edit() as (edit, _):
+            edit.set_turn("forged", {"claim": as_object(forged.to_json())})
+        runner = "bob_0123456789ab"
+        asked = LeaseRequest(0, "acquire", runner, 1, EPOCH_MAX)
+        granted = await bob.join().ask_lease(asked)
+        while not isinstance(granted, Granted):
+            # Ana gives the lease back just after she has written the end.
+            asked = replace(asked, attempt=asked.attempt + 1)
+            granted = await bob.join().ask_lease(asked)
+        released = LeaseRequest(0, "release", runner, asked.attempt, granted.epoch)
+        assert await bob.join().ask_lease(released) is True
+        await ana.until(lambda view: "forged" in view.turns)
+        for text in ("one", "two"):
+            turn = await ana.ended((await ana.session.send(text)).id)
+            assert turn.claim is not None
+            assert turn.claim.epoch < EPOCH_MAX // 2
+        await equal(ana, bob)
+        assert classes(ana)["two"] == "main"

@@ -644,3 +644,59 @@ def test_answers_that_nobody_waits_for_change_nothing() -> None:
     ]
     assert [dialogue.told(stray) for stray in strays] == [[]] * len(strays)
     assert dialogue.runner.may_write("t1", dialogue.now)
+
+
+# Taking over.
+
+
+def test_a_person_has_the_lease_taken_at_both_arbiters_for_one_turn() -> None:
+    dialogue = Dialogue()
+    known = facts("p", arbiter="R")
+    dialogue.told(sg.LinkLive())
+    dialogue.told(known)
+    dialogue.given(known)
+    denied = Denied("r2", "t0", 9.0)
+    dialogue.told(sg.Withheld("relay", 2, denied))
+    assert dialogue.told(sg.TakeOver()) == [fx.Acquire("local", 3, 0, 1000.0, True)]
+    assert dialogue.given(known, attempt=3) == [
+        fx.Acquire("relay", 4, 0, 1000.0, True),
+    ]
+    effects = dialogue.given(known, attempt=4, side="relay")
+    assert any(isinstance(effect, fx.WriteClaim) for effect in effects)
+    # The next time it is asked for like any other.
+    dialogue.told(sg.Written("claim", "t1"))
+    dialogue.told(sg.Refused("claim", "t1"))
+    dialogue.told(sg.Begun("relay", 4, dialogue.now, ok=False))
+    [asked] = dialogue.told(sg.Freed())
+    assert asked == fx.Acquire("local", 5, 0, 1000.0)
+
+
+def test_to_take_over_is_forgotten_if_nobody_may_have_the_lease() -> None:
+    dialogue = Dialogue()
+    dialogue.told(facts("p"))
+    dialogue.told(sg.Withheld("local", 1, Denied("r2", "t0", 9.0)))
+    assert dialogue.told(sg.TakeOver()) == [fx.Acquire("local", 2, 0, 1000.0, True)]
+    dialogue.told(sg.Withheld("local", 2, Denied(None, None, 9.0)))
+    assert dialogue.told(sg.Freed()) == [fx.Acquire("local", 3, 0, 1000.0)]
+
+
+def test_who_runs_a_turn_or_has_nothing_to_run_takes_nothing_over() -> None:
+    dialogue = Dialogue()
+    dialogue.running()
+    assert dialogue.told(sg.TakeOver()) == []
+    idle = Dialogue()
+    idle.told(facts())
+    assert idle.told(sg.TakeOver()) == []
+    assert idle.told(facts("p")) == [fx.Acquire("local", 1, 0, 1000.0)]
+
+
+def test_a_word_to_run_apart_counts_only_while_the_relay_is_away() -> None:
+    dialogue = Dialogue(sg.Policy(offline="ask"))
+    dialogue.told(sg.LinkLive())
+    dialogue.told(sg.RunApart(yes=True))
+    dialogue.told(sg.LinkDown())
+    dialogue.told(facts("p", arbiter="R"), after_s=20.0)
+    assert dialogue.told(sg.Tick()) == []
+    assert dialogue.told(sg.RunApart(yes=True)) == [
+        fx.Acquire("local", 1, 0, dialogue.now)
+    ]
