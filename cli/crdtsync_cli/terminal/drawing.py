@@ -27,7 +27,7 @@ from crdtsync_cli.terminal.block import (
 )
 from crdtsync_cli.terminal.ink import Ink, Part, Row
 from crdtsync_cli.terminal.tones import style_of
-from crdtsync_cli.terminal.widths import cell_len, cut
+from crdtsync_cli.terminal.widths import cell_len
 from crdtsync_cli.words import duration, excerpt, tool_name
 
 __all__ = ["Canvas", "draw"]
@@ -99,7 +99,9 @@ def _row(block: Block, ink: Ink, width: int) -> list[Row]:
     match block:
         case Thought(text=text, took=took):
             said = " ".join(filter(None, ("thought", took, excerpt(text))))
-            return ink.text(("  ", ""), (cut(said, width - 2), "thought"), width=width)
+            return ink.text(
+                ("  ", ""), (ink.cut(said, width - 2), "thought"), width=width
+            )
         case ToolRow():
             return _tool(block, ink, width)
         case Plan(rows=rows):
@@ -151,7 +153,7 @@ def _tool(row: ToolRow, ink: Ink, width: int) -> list[Row]:
     name = clean_line(tool_name(tool.kind))
     head = f"  {ink.signs(mark)} "
     room = width - cell_len(head) - cell_len(name) - cell_len(facts) - 4
-    title = cut(clean_line(tool.title), max(8, room))
+    title = ink.cut(clean_line(tool.title), max(8, room))
     said = "  ".join(filter(None, (name, title)))
     parts: list[Part] = [(head, tone), (said, ""), (f"  {facts}" * bool(facts), "dim")]
     return ink.text(*parts, width=width)[:1]

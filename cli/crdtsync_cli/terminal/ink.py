@@ -21,7 +21,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from crdtsync_cli.terminal.tones import live_style, style_of
-from crdtsync_cli.terminal.widths import ascii_only, level
+from crdtsync_cli.terminal.widths import ascii_only, cut, level
 
 __all__ = ["Ink", "Part", "Row"]
 
@@ -87,6 +87,10 @@ class Ink:
     def signs(self, text: str) -> str:
         """A text of the window itself with the signs this terminal can show."""
         return ascii_only(text) if self._plain_signs else text
+
+    def cut(self, text: str, columns: int) -> str:
+        """At most so many columns of a text, with the signs this terminal can show."""
+        return cut(self.signs(text), columns, self.signs("…"))
 
     def text(self, *parts: Part, width: int) -> list[Row]:
         """One text, wrapped."""

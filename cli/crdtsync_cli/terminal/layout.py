@@ -229,9 +229,9 @@ class Desk:
     def _questions(self) -> StyleAndTextTuples:
         self._look_for_questions()
         bar = self._region.sign(BAR)
-        return _lines(
-            self.card.rows(self.columns, self.now, bar, max(1, self.rows - LOWER_ROWS))
-        )
+        height = max(1, self.rows - LOWER_ROWS)
+        rows = self.card.rows(self.columns, self.now, bar, height)
+        return _lines([(style, self._region.sign(row)) for style, row in rows])
 
     def _below(self) -> StyleAndTextTuples:
         hint = self._hint if self.now < self._hint_until_s else ""

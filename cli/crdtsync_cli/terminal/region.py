@@ -14,13 +14,14 @@ from prompt_toolkit.data_structures import Size
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from crdtsync.entities import ToolCall
+from crdtsync.events import QueuedPrompt
 from crdtsync_cli.scene import SessionScene
 from crdtsync_cli.terminal.answers import Writing
 from crdtsync_cli.terminal.ink import Part, Row
 from crdtsync_cli.terminal.painter import Painter
 from crdtsync_cli.terminal.toolbar import seconds, toolbar
-from crdtsync_cli.terminal.widths import cell_len, cut, level_line
-from crdtsync_cli.words import excerpt, tool_name
+from crdtsync_cli.terminal.widths import cell_len, level_line
+from crdtsync_cli.words import excerpt, plural, tool_name
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
@@ -137,7 +138,7 @@ class Region:
             rows = self._painter.live(writing, width)
             if len(rows) > height and stream.tail.lstrip().startswith("|"):
                 count = stream.tail.strip().count("\n") - 1
-                said = f"table, {max(0, count)} rows so far"
+                said = f"table, {plural(max(0, count), 'row')} so far"
                 first = self._ink.text((said, "dim"), width=width)[0]
                 rows = [first, *rows[len(rows) - height + 1 :]]
             self._cached = (key, rows[-height:])
@@ -171,7 +172,7 @@ class Region:
             words, since = ("thinking" if last.thought else "writing"), last.since
         agent = level_line(running.agent) if running else ""
         said = f" {agent} is {words}  {seconds(since, now)}"
-        return [(self._spinner(now), "tool"), (cut(said, width - 1), "dim")]
+        return [(self._spinner(now), "tool"), (self._ink.cut(said, width - 1), "dim")]
 
     def _tool(self, tool: ToolCall, width: int, now: datetime) -> list[Part]:
         asked = tool.key in self._story.asking
@@ -181,10 +182,10 @@ class Region:
         said = " · ".join(level_line(fact) for fact in facts if fact)
         name = level_line(tool_name(tool.kind))
         room = width - cell_len(sign) - cell_len(name) - cell_len(said) - 5
-        title = cut(level_line(tool.title), max(8, room))
+        title = self._ink.cut(level_line(tool.title), max(8, room))
         row = f" {name}  {title}" + (f"  {said}" if said else "")
         tone = "wait" if asked else "tool"
-        return [(sign, tone), (cut(self.sign(row), width - cell_len(sign)), tone)]
+        return [(sign, tone), (self._ink.cut(row, width - cell_len(sign)), tone)]
 
     def _plan(self, width: int) -> list[list[Part]]:
         """How far the plan is, and what it is at."""
@@ -195,7 +196,7 @@ class Region:
         at = [e for e in entries if e.get("status") == "in_progress"]
         text = str((at[0].get("text") or at[0].get("content") or "") if at else "")
         said = f"plan {done}/{len(entries)}  {level_line(text)}".rstrip()
-        return [[(cut(said, width), "dim")]]
+        return [[(self._ink.cut(said, width), "dim")]]
 
     def _spinner(self, now: datetime) -> str:
         if not self._motion:
@@ -209,33 +210,33 @@ class Region:
         people = [p for p in self._session.people() if p.participant != me]
         names = [f"{level_line(p.name)} is typing" for p in people if p.typing]
         said = self.sign(f"… {', '.join(names)}")
-        return [[(cut(said, width), "dim")]] if names else []
+        return [[(self._ink.cut(said, width), "dim")]] if names else []
 
     def _queue(self, width: int) -> list[list[Part]]:
         """The prompts that wait, several in a row, in a few rows."""
-        view, me = self._session.view, self._session.me.id
-        rows = ["queued:"]
-        for shown, waiting in enumerate(view.pending):
-            message = view.message(waiting.prompt)
-            if message is None:
-                continue
-            name = (
-                "you" if message.author == me else self._scene.name_of(message.author)
-            )
-            held = " held" if waiting.held else ""
-            quoted = excerpt(level_line(message.text))
-            entry = f" {waiting.position}{held} {level_line(name)} {quoted} "
-            if cell_len(rows[-1]) + cell_len(entry) > width and rows[-1] != "queued:":
-                if len(rows) == LISTED_MAX:
-                    rows[-1] = (
-                        f"{cut(rows[-1], width - 6)} +{len(view.pending) - shown}"
-                    )
-                    break
-                rows.append("       ")
-            rows[-1] = cut(rows[-1] + entry, width)
-        if rows == ["queued:"]:
+        entries = [e for e in map(self._waiting, self._session.view.pending) if e]
+        if not entries:
             return []
+        rows = ["queued:"]
+        for shown, entry in enumerate(entries):
+            full = cell_len(rows[-1]) + cell_len(entry) > width
+            if full and rows[-1] != "queued:" and len(rows) == LISTED_MAX:
+                more = f" +{len(entries) - shown}"
+                rows[-1] = self._ink.cut(rows[-1], width - len(more)) + more
+                break
+            if full and rows[-1] != "queued:":
+                rows.append("       ")
+            rows[-1] = self._ink.cut(rows[-1] + entry, width)
         return [[(self.sign(row.rstrip()), "dim")] for row in rows]
+
+    def _waiting(self, waiting: QueuedPrompt) -> str:
+        message = self._session.view.message(waiting.prompt)
+        if message is None:
+            return ""
+        mine = message.author == self._session.me.id
+        name = "you" if mine else level_line(self._scene.name_of(message.author))
+        held = " held" if waiting.held else ""
+        return f" {waiting.position}{held} {name} {excerpt(level_line(message.text))} "
 
     def _now(self) -> datetime:
         return self._session.place.clock.now()

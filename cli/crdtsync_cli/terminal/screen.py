@@ -64,7 +64,7 @@ _log = logging.getLogger(__name__)
 
 async def run_screen(session: Session, look: Look) -> int:
     """Run an interactive window until it is left; returns the exit code."""
-    depth = ColorDepth.from_env() if look.colors else ColorDepth.DEPTH_1_BIT
+    depth = ColorDepth.DEPTH_4_BIT if look.colors else ColorDepth.DEPTH_1_BIT
     output = SyncOutput.from_pty(sys.stdout, default_color_depth=depth)
     output.enable_cpr = False
     assert isinstance(output, SyncOutput)  # noqa: S101 - from_pty is a class method

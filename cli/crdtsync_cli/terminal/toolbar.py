@@ -10,7 +10,7 @@ from crdtsync.schema import JsonValue
 from crdtsync_cli.terminal.ink import Ink, Part
 from crdtsync_cli.terminal.links import link_words, unsynced
 from crdtsync_cli.terminal.story import Story
-from crdtsync_cli.terminal.widths import cell_len, cut, level_line
+from crdtsync_cli.terminal.widths import cell_len, level_line
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
@@ -32,7 +32,7 @@ def toolbar(
     """The parts that fit, the most important first."""
     parts: list[Part] = [(hint, "")] if hint else []
     state, tone = link_words(session.links)
-    parts.append((cut(level_line(session.name), NAME_CELLS_MAX), "dim"))
+    parts.append((ink.cut(level_line(session.name), NAME_CELLS_MAX), "dim"))
     parts.append((state, tone))
     waiting = unsynced(session.links)
     if waiting:
@@ -107,7 +107,7 @@ def _fitting(parts: list[Part], ink: Ink, width: int) -> list[Part]:
         room = left - cell_len(before)
         if cell_len(text) > room and at:
             break
-        shown = cut(text, room)
+        shown = ink.cut(text, room)
         found += [(before, "dim"), (shown, tone)]
         left = room - cell_len(shown)
     return [part for part in found if part[0]]

@@ -60,14 +60,14 @@ def ascii_only(text: str) -> str:
     return text.translate(_ASCII)
 
 
-def cut(text: str, columns: int) -> str:
-    """At most so many columns of a text; an ellipsis says that there is more."""
+def cut(text: str, columns: int, ending: str = "…") -> str:
+    """At most so many columns of a text; the ending says that there is more."""
     if cell_len(text) <= columns:
         return text
-    kept, width = [], 1
+    kept, width = [], cell_len(ending)
     for char in text:
         width += cell_len(char)
         if width > columns:
             break
         kept.append(char)
-    return "".join(kept).rstrip() + "…" if columns > 0 else ""
+    return ("".join(kept).rstrip() + ending)[: max(0, columns)]
