@@ -12,7 +12,7 @@ from crdtsync.session import Session
 from crdtsync.view import SessionView
 
 from .agentless import ask, decide, end_turn, run_tool, start_turn
-from .window import Window, window
+from .window import Window, prompt_rows, window
 
 UP, DOWN, LEFT, RIGHT = "\x1b[A", "\x1b[B", "\x1b[D", "\x1b[C"
 ENTER, TAB, ESC, CTRL_C, CTRL_R = "\r", "\t", "\x1b", "\x03", "\x12"
@@ -177,6 +177,16 @@ async def test_ctrl_c_stops_ones_own_turn_once_and_then_leaves(tmp_path: Path) -
         await ui.until(lambda: not ui.screen.desk.application.is_running)
 
 
+async def test_a_cleared_line_can_be_brought_back(tmp_path: Path) -> None:
+    async with window(tmp_path) as ui:
+        ui.type(f"a long thought{CTRL_C}")
+        await holds(ui, "")
+        ui.type("\x1f")
+        await holds(ui, "a long thought")
+        ui.type(f"{CTRL_C}{UP}")
+        await holds(ui, "a long thought")
+
+
 async def test_double_escape_stops_ones_own_turn_only(tmp_path: Path) -> None:
     async with window(tmp_path) as ui:
         await asked(ui.other, "count")
@@ -317,3 +327,30 @@ async def test_keys_that_meant_the_line_decide_nothing_after_tab(
         await ui.until(lambda: not ui.screen.desk.card.focused)
         assert votes(ui.me.view, 7) == {}
         assert text(ui) == ""
+
+
+async def test_any_keys_leave_one_usable_line(tmp_path: Path) -> None:
+    """Random keys, remote lines and questions: nothing breaks the window."""
+    dice = random.Random(11)  # noqa: S311 - no secret
+    keys = [*"ab/@ ", TAB, UP, DOWN, LEFT, RIGHT, ESC, ENTER, f"{ESC}\r", "\n", CTRL_R]
+    keys += ["\x7f", "\x0c", "\x0f", "\x01", "\x0b", "\x1f", "\x1b[200~x\ny\x1b[201~"]
+    async with window(tmp_path) as ui:
+        await asked(ui.other, "clean up")
+        ui.clock.hold()
+        for number in range(1, 9):
+            ask(ui.other, number)
+            await ui.other.send(f"remote {number}", note=True)
+            ui.type("".join(dice.choice(keys) for _ in range(60)))
+            await ui.until_shown(f"remote {number}")
+            assert votes(ui.other.view, number) == {}
+        ui.clock.release()
+        # Out of the search, out of the card, and whatever stands in the line is gone.
+        ui.type("\x07")
+        await ui.until(lambda: not ui.screen.desk.application.layout.is_searching)
+        ui.screen.desk.card.leave(ui.screen.desk.now)
+        await ui.until(lambda: not ui.screen.desk.card.is_dead(ui.screen.desk.now))
+        ui.screen.desk.line.buffer.reset()
+        ui.type(f"/note still here{ENTER}")
+        await ui.until_shown("still here")
+        assert not any("\x1b[2J" in f or "\x1b[3J" in f for f in ui.tty.frames)
+        assert len(prompt_rows(ui.tty)) == 1

@@ -31,8 +31,9 @@ KEYS: Final = (
     ("Tab", "Complete a /command or an @name; else review the oldest question."),
     (
         "Ctrl-C",
-        "Clear the line; else leave the question; else stop the turn that you asked "
-        "for; else, twice within 2 seconds, leave the session.",
+        "Clear the line, which Up or Ctrl-_ brings back; else leave the question; else "
+        "stop the turn that you asked for; else, twice within 2 seconds, leave the "
+        "session.",
     ),
     ("Ctrl-D", "Leave the session, if the line is empty; turns elsewhere go on."),
     ("Esc", "Close the menu, the search or the question."),

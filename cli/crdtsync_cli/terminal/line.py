@@ -101,10 +101,15 @@ class TypingLine:
             self._desk.say("the disk is slow: press Enter again in a moment")
 
     def clear(self) -> None:
-        """Empty the line; Up brings it back."""
+        """Empty the line; Up, or Ctrl-_, brings it back."""
+        buffer, text = self.buffer, self.buffer.text
         if not self.recalled:
-            self.buffer.append_to_history()
-        self.buffer.reset()
+            buffer.append_to_history()
+        buffer.reset()
+        # A reset forgets what could be undone.
+        buffer.text = text
+        buffer.save_to_undo_stack()
+        buffer.text = ""
 
     def escape(self) -> None:
         """Close the menu; leave a recalled prompt as it is."""
