@@ -20,6 +20,7 @@ from crdtsync.clock import SimulatedClock
 from crdtsync.document import Document
 from crdtsync.entities import Message, Participant
 from crdtsync.export import FORMATS, export_session
+from crdtsync.limits import MESSAGE_BYTES_MAX
 from crdtsync.log.sqlite import open_sqlite_log
 from crdtsync.schema import JsonObject, JsonValue, as_object
 from crdtsync.view import SessionView
@@ -128,6 +129,29 @@ async def test_what_is_acknowledged_survives_a_relay_that_is_killed(
     async with relay_process(tmp_path) as (port, _):
         _, page = await ask(port, "GET", f"{MESSAGES}?limit=5")
         assert texts(page) == [f"kept {number}" for number in (4, 3, 2, 1, 0)]
+
+
+async def test_a_full_disk_is_told_and_what_was_acknowledged_is_kept(
+    tmp_path: Path,
+) -> None:
+    async with relay_process(tmp_path, "file_bytes=600000") as (port, process):
+        await bring(port, SESSION, rich_document())
+        kept, statuses = [], []
+        for number in range(40):
+            text = f"{number} {'x' * 20_000}"
+            body: JsonObject = {"text": text, "note": True, **ANA}
+            statuses.append((await ask(port, "POST", MESSAGES, "", body))[0])
+            kept += [text] if statuses[-1] == 201 else []
+            if statuses[-3:] == [503] * 3:
+                break
+        assert set(statuses) == {201, 503}
+        status, page = await ask(port, "GET", f"{MESSAGES}?limit=200&order=oldest")
+        assert (status, texts(page)[9:]) == (200, kept)
+        process.kill()
+        await process.wait()
+    async with relay_process(tmp_path) as (port, _):
+        _, page = await ask(port, "GET", f"{MESSAGES}?limit=200&order=oldest")
+        assert texts(page)[9:] == kept
 
 
 async def test_sending_the_same_again_changes_nothing(tmp_path: Path) -> None:
@@ -315,7 +339,7 @@ async def test_cancelling_stops_the_named_turn_and_no_other(tmp_path: Path) -> N
         (b'{"text": "x", "txet": "y"}', 400),
         (b'{"text": "x", "note": "yes"}', 400),
         (b'{"text": "x", "id": "../../etc"}', 400),
-        (b'{"text": "' + b"x" * (2 << 20) + b'"}', 413),
+        (b'{"text": "' + b"x" * (7 << 20) + b'"}', 413),
     ],
     ids=lambda value: str(value)[:24],
 )
@@ -340,7 +364,7 @@ async def test_a_large_message_fits_and_a_large_request_of_others_does_not(
 ) -> None:
     async with relay(tmp_path) as (port, _):
         await bring(port, SESSION, rich_document())
-        long = "é" * 120_000
+        long = "é" * (MESSAGE_BYTES_MAX // 2)
         status, _ = await ask(port, "POST", MESSAGES, "", {"text": long, **ANA})
         assert status == 201
         _, page = await ask(port, "GET", f"{MESSAGES}?limit=1")

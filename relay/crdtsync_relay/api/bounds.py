@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-MESSAGE_BODY_BYTES_MAX: Final = 2 * 1024 * 1024
-"""Largest body of a request that holds a message: its text, escaped."""
+MESSAGE_BODY_BYTES_MAX: Final = 7 * 1024 * 1024
+"""Largest body of a request that holds a message: JSON makes six bytes of one."""
 
 PAGE_BYTES_MAX: Final = 1024 * 1024
 """A page of messages ends after so many bytes of text, and has one at least."""

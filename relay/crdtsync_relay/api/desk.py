@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import anyio
 import anyio.to_thread
@@ -38,6 +39,9 @@ from crdtsync_relay.disk import LOAD_INLINE_BYTES_MAX
 from crdtsync_relay.hub import Hub
 
 __all__ = ["Desk", "Source", "Unavailable"]
+
+_MUCH: Final = 1 << 40
+"""Frames and bytes per second that no callers of a session reach together."""
 
 _logger = logging.getLogger(__name__)
 
@@ -196,14 +200,16 @@ class Desk:
             document = await _load(stored, lent.client_id)
             place = _place(name, source, lent.read_only)
             bell = await stack.enter_async_context(MemoryExchange().open(place.window))
-            now = source.clock.boottime()
+            # What callers may send is counted for each of them.
+            limits = replace(source.hub.limits, frames_per_s=_MUCH, bytes_per_s=_MUCH)
+            budget = Budget(limits, now=source.clock.boottime())
             attendance = await stack.enter_async_context(
                 source.hub.attend(
                     name,
                     writes=True,
                     layer_2=True,
                     stamp=None,
-                    budget=Budget(source.hub.limits, now=now),
+                    budget=budget,
                 )
             )
             guests = _Guests(document.client_id)

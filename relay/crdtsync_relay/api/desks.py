@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.abc import TaskGroup
 
-from crdtsync_relay.api.bounds import DESKS_MAX
+from crdtsync_relay.api.bounds import ANSWER_S, DESKS_MAX
 from crdtsync_relay.api.desk import Desk, Source, Unavailable
 
 __all__ = ["Desks", "open_desks"]
@@ -42,9 +42,16 @@ class Desks:
         Raises:
             Unavailable: It cannot be opened now.
         """
-        desk = await self._find(session)
+        desk: Desk | None = None
+        with anyio.move_on_after(ANSWER_S):
+            desk = await self._find(session)
+        if desk is None:
+            raise _slow()
         with desk.used():
-            await desk.ready.wait()
+            with anyio.move_on_after(ANSWER_S) as opening:
+                await desk.ready.wait()
+            if opening.cancelled_caught:
+                raise _slow()
             yield desk
 
     async def _find(self, session: str) -> Desk:
@@ -77,3 +84,7 @@ class Desks:
         finally:
             if self._desks.get(session) is desk:
                 del self._desks[session]
+
+
+def _slow() -> Unavailable:
+    return Unavailable("the session takes long to open")

@@ -179,7 +179,7 @@ class _Endpoint:
     ) -> Values:
         if operation.body is None:
             return Values({})
-        data = b""
+        data = bytearray()
         async for chunk in request.stream():
             data += chunk
             if len(data) > operation.body_bytes_max:

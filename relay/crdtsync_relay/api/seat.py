@@ -66,7 +66,6 @@ class Seat:
         self._peer = Peer(conduct, document, now=clock.boottime())
         self._settled = 0
         self._live = anyio.Event()
-        self._lost = ""
         self._changed = anyio.Event()
 
     async def attend(self) -> None:
@@ -85,8 +84,7 @@ class Seat:
                 self._say()
             group.cancel_scope.cancel()
         _, reason = self._attendance.outbox.closing or (0, "")
-        self._lose(reason or "the room has ended")
-        raise SeatLost(self._lost)
+        raise SeatLost(reason or "the room has ended")
 
     async def until_live(self) -> None:
         """Wait until the room takes updates."""
@@ -102,13 +100,10 @@ class Seat:
     async def until_settled(self, number: int) -> None:
         """Wait until the room has everything up to this number on disk.
 
-        Raises:
-            SeatLost: It does not take it, or has ended.
+        Whoever waits does so no longer than `attend` runs.
         """
-        while self._settled < number and not self._lost:
+        while self._settled < number:
             await self._changed.wait()
-        if self._lost:
-            raise SeatLost(self._lost)
 
     async def until_beyond(self, seq: int) -> None:
         """Wait until the room's log holds more than up to a sequence number."""
@@ -124,13 +119,12 @@ class Seat:
                 self._live.set()
             case Acked(count):
                 self._settled = count
-                self._note_change()
-            case Refused(_, _, reason):
-                self._lose(reason)
+                self._changed.set()
+                self._changed = anyio.Event()
             case PresenceCame(states):
                 self._show(states)
-            case Closed(_, reason):
-                self._lose(reason)
+            case Refused(_, _, reason) | Closed(_, reason):
+                raise SeatLost(reason)
             case _:
                 # Updates are read from the log, once they are in it.
                 pass
@@ -148,14 +142,6 @@ class Seat:
     def _say(self) -> None:
         for frame in self._peer.frames():
             self._attendance.receive(frame)
-
-    def _lose(self, reason: str) -> None:
-        self._lost = self._lost or reason
-        self._note_change()
-
-    def _note_change(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
 
     def _now(self) -> float:
         return self._clock.boottime()
