@@ -112,6 +112,7 @@ class Reactions:
             case LeaseCame(body):
                 self.questions.answered(body)
             case Greeted(hello):
+                self._status.role = hello.role
                 self._status.features = hello.features
                 self._status.to("syncing")
                 self.shown.set()

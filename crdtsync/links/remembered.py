@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from crdtsync.errors import LogUnwritable
 from crdtsync.links.connecting import connect_websocket
-from crdtsync.links.link import Link, Links, LinkState, open_links
+from crdtsync.links.link import Link, Links, open_links
 from crdtsync.remotes import Remote, Remotes, Seen
 from crdtsync.session import Session
 from crdtsync.session.opening import seed
@@ -110,9 +110,9 @@ async def _keep_note(session: Session, link: Link, remotes: Remotes) -> None:
             changed = link.status.changed
             if link.state == "live":
                 begin_if_empty(session)
-            if link.state in {"live", "read-only"}:
+            if role := link.status.role:
                 await anyio.to_thread.run_sync(
-                    _note_role, session.id, link.name, link.state, remotes
+                    remotes.note_role, session.id, link.name, role
                 )
             await _note(session, link, remotes, _seen(session, link, furthest))
             await anyio.sleep(NOTE_S)
@@ -121,14 +121,6 @@ async def _keep_note(session: Session, link: Link, remotes: Remotes) -> None:
         last = replace(_seen(session, link, furthest), state="offline", reason="")
         with anyio.CancelScope(shield=True):
             await _note(session, link, remotes, last)
-
-
-def _note_role(session: str, name: str, state: LinkState, remotes: Remotes) -> None:
-    """Remember what a token allows, if that is not what was thought."""
-    viewer = state == "read-only"
-    known = {remote.name: remote.role for remote in remotes.of(session)}
-    if name in known and (known[name] == "viewer") != viewer:
-        remotes.note_role(session, name, "viewer" if viewer else "editor")
 
 
 def _seen(session: Session, link: Link, furthest: int | None) -> Seen:

@@ -33,6 +33,7 @@ class LinkStatus:
             that is known for the first time.
         round_trip_s: The last one measured.
         mismatches: How often a check found the documents different.
+        role: What this window is there, as last told; empty before the first word.
         features: What the other end said that it speaks, and that this window may;
             None before its first word.
         first: Whether this window has named the relay as the session's first arbiter.
@@ -45,6 +46,7 @@ class LinkStatus:
         self.safe_seq: int | None = None
         self.round_trip_s: float | None = None
         self.mismatches = 0
+        self.role = ""
         self.features: frozenset[str] | None = None
         self.first = False
         self.changed = anyio.Event()

@@ -172,6 +172,9 @@ class Session:
         for person in self.people():
             if person.participant in keys:
                 return Actor(person.participant, person.name, person.kind)
+        for key in keys:
+            if (gone := self.company.gone(key)) is not None:
+                return Actor(key, *gone)
         return Actor(who, who, "person")
 
     @contextmanager

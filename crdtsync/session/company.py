@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Literal
 
 import anyio
 
@@ -41,6 +42,9 @@ PRESENT = b"p"
 
 WAKE_MIN_S = 0.1
 """Presence is looked after at most so often."""
+
+GONE_MAX = 256
+"""People whose names are remembered after they left."""
 
 
 class Company:
@@ -78,6 +82,7 @@ class Company:
         self._opened_ms = int(clock.boottime() * 1000)
         self._left: set[str] = set()
         self._brought: dict[str, bytes] = {}
+        self._gone: dict[str, tuple[str, Literal["person", "agent"]]] = {}
         if own is not None:
             self._windows[own.participant] = {own.window}
             self.table.set_local(own, clock.boottime())
@@ -85,6 +90,15 @@ class Company:
     def people(self) -> list[Person]:
         """Everybody with a window here, by name."""
         return self.table.people()
+
+    def gone(self, participant: str) -> tuple[str, Literal["person", "agent"]] | None:
+        """Name and kind of somebody who has left; a viewer is written down nowhere."""
+        return self._gone.get(participant)
+
+    def _remember(self, state: PresenceState) -> None:
+        self._gone[state.participant] = (state.name, state.kind)
+        while len(self._gone) > GONE_MAX:
+            del self._gone[next(iter(self._gone))]
 
     def receive(self, payload: bytes) -> None:
         """Take in a payload of the bell, without its first byte."""
@@ -191,6 +205,7 @@ class Company:
                 if self._count(state, there=False) > 0:
                     return []
                 self._left.add(state.participant)
+                self._remember(state)
                 left = ParticipantLeft(state.window, len(self._windows))
                 return [Happening(left, state.participant)]
             case Updated(old, new):

@@ -130,6 +130,25 @@ async def test_fifty_reconnects_are_one_session_and_no_new_line(
     assert len(notes) == 2, notes
 
 
+async def test_a_viewer_who_leaves_leaves_by_name(
+    session: str, here: Path, tmp_path: Path, place: Place
+) -> None:
+    async with place.running(), seat(here, session, "ana") as ana:
+        await ana.reach("live")
+        made = await place.invite(session, {"role": "viewer"})
+        link = parse_link(str(made["link"]))
+        await join_session(link, data=tmp_path / "vic", person="vic")
+        with ana.session.events() as events:
+            async with seat(tmp_path / "vic", session, "vic"):
+                await ana.until(lambda: len(ana.session.people()) == 2)
+            with anyio.fail_after(WAIT_S):
+                async for event in events:
+                    if event.type == "participant.left":
+                        break
+        assert event.actor is not None
+        assert event.actor.name == "vic"
+
+
 async def test_what_is_known_of_a_link_is_there_for_other_processes(
     session: str, here: Path, place: Place
 ) -> None:
