@@ -32,6 +32,7 @@ REQUESTS = st.builds(
     attempt=COUNTS,
     epoch=COUNTS,
     turn=TEXTS,
+    first=st.booleans(),
 )
 ANSWERS: st.SearchStrategy[LeaseAnswer | Freed] = st.one_of(
     st.builds(Granted, TEXTS, COUNTS, SECONDS, st.none() | SECONDS),

@@ -77,6 +77,7 @@ HELLOS = st.builds(
     limits=st.builds(Limits, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
     features=st.frozensets(TEXTS, max_size=5),
     program=TEXTS,
+    relay=IDS,
 )
 MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(SyncStep1, BYTES),
@@ -317,6 +318,7 @@ def test_a_hello_needs_no_more_than_its_version() -> None:
         {"protocol": 1, "features": [1]},
         {"protocol": 1, "features": ["x"] * 65},
         {"protocol": 1, "program": "x" * 129},
+        {"protocol": 1, "relay": "a b"},
     ],
     ids=str,
 )
