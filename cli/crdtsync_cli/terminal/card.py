@@ -194,9 +194,9 @@ class Card:
         style = "class:dim" if self.is_dead(now) else "class:question"
         choices = [(style, row) for row in self._choices(question, width)]
         spare = height - len(choices) - 1
-        number = question.approval.number
+        # Short, as a long row wraps when the terminal gets narrower.
         keys = f"1-{len(question.choices)} choose, Enter answers, Esc goes back"
-        longer = f"arrows or {keys}; or /allow {number}, /deny {number}"
+        longer = f"arrows or {keys}"
         hint = longer if cell_len(longer) <= width else keys
         details = _details(question.approval, width - 2)
         shown = details[: max(0, min(DETAIL_ROWS_MAX, spare - 1))]

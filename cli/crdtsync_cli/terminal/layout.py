@@ -47,8 +47,10 @@ HINT_S: Final = 2.0
 
 INPUT_ROWS_MAX: Final = 8
 MENU_ROWS_MAX: Final = 6
-LOWER_ROWS: Final = 4
-"""Kept free below a question for the line and the toolbar."""
+LOWER_ROWS: Final = 2
+"""For the toolbar, and one more, so that the screen is never full."""
+PREFIX_COLUMNS: Final = 8
+"""Before a typed line stands about so much."""
 ESCAPE_S: Final = 0.05
 """So long after an Escape the rest of a key's sequence has come."""
 CHORD_S: Final = 0.5
@@ -192,13 +194,13 @@ class Desk:
             get_line_prefix=self._prefix,
             wrap_lines=True,
             dont_extend_height=True,
-            height=Dimension(min=1, max=INPUT_ROWS_MAX),
+            height=lambda: Dimension(min=1, max=self._input_rows_max),
         )
         menu = ConditionalContainer(
             Window(
                 CompletionsMenuControl(),
                 dont_extend_height=True,
-                height=Dimension(max=MENU_ROWS_MAX),
+                height=lambda: Dimension(max=min(MENU_ROWS_MAX, self.rows // 4)),
             ),
             has_completions & ~is_searching,
         )
@@ -229,9 +231,22 @@ class Desk:
     def _questions(self) -> StyleAndTextTuples:
         self._look_for_questions()
         bar = self._region.sign(BAR)
-        height = max(1, self.rows - LOWER_ROWS)
+        height = max(1, self.rows - self._other_rows())
         rows = self.card.rows(self.columns, self.now, bar, height)
         return _lines([(style, self._region.sign(row)) for style, row in rows])
+
+    @property
+    def _input_rows_max(self) -> int:
+        """So high the line may get; further rows scroll inside."""
+        return max(1, min(INPUT_ROWS_MAX, self.rows // 3))
+
+    def _other_rows(self) -> int:
+        """How many rows there are besides a question."""
+        above = "".join(fragment[1] for fragment in self._above())
+        lines = self.line.buffer.text.split("\n")
+        line = sum(1 + (len(each) + PREFIX_COLUMNS) // self.columns for each in lines)
+        typed = min(self._input_rows_max, line)
+        return LOWER_ROWS + typed + (above.count("\n") + 1 if above else 0)
 
     def _below(self) -> StyleAndTextTuples:
         hint = self._hint if self.now < self._hint_until_s else ""
