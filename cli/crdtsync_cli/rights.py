@@ -29,7 +29,8 @@ def role_here(session: Session) -> tuple[Role, str]:
     if len(refusals) == len(session.links):
         return "viewer", refusals[0].status.reason or "the relay lets you look only"
     names = ", ".join(link.name for link in session.links if link not in refusals)
-    return "editor", f"you are linked to {names}"
+    owner = any(link.status.role == "owner" for link in session.links)
+    return "owner" if owner else "editor", f"you are linked to {names}"
 
 
 def check_role(session: Session, needed: Role, what: str) -> None:

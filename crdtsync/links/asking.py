@@ -58,7 +58,7 @@ async def ask_relay(
     Args:
         link: Where it is.
         method: Of HTTP.
-        path: Begins with a slash; holds no secret.
+        path: Begins with a slash and may have a query; holds no secret.
         body: Sent as JSON.
         token: Goes into the `Authorization` header; empty for none.
 
@@ -82,7 +82,8 @@ async def ask_relay(
             stream, parts = await open_stream(urls, link.pin)
             try:
                 head = [("Host", parts.netloc), *headers]
-                request = h11.Request(method=method, target=parts.path, headers=head)
+                target = f"{parts.path}?{parts.query}".removesuffix("?")
+                request = h11.Request(method=method, target=target, headers=head)
                 status, text = await _exchange(stream, request, data)
             finally:
                 await close_stream(stream)

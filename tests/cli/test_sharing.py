@@ -260,6 +260,8 @@ def test_an_operator_makes_lists_and_revokes_here_and_elsewhere(
     assert ana("relay", *withdraw, *elsewhere).code == 1
     kept = [json.loads(line) for line in operate("sessions", "--json").lines]
     assert (session, "session") in [(each["id"], each["kind"]) for each in kept]
+    listed = ana("relay", "sessions", "--json", *elsewhere)
+    assert session in [json.loads(line)["id"] for line in listed.lines]
     nowhere = ana("relay", "sessions")
     assert nowhere.code == 2
     assert "there is no relay's data" in nowhere.err
