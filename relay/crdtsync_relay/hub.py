@@ -12,6 +12,7 @@ from itertools import count
 from weakref import WeakValueDictionary
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from crdtsync.clock import Clock
@@ -26,11 +27,14 @@ from crdtsync_relay.limits import (
     DIGESTS_AT_ONCE_MAX,
     DRAIN_S,
     DRAIN_SPREAD_S,
+    GIVE_BACK_ROOMS,
     LOADS_AT_ONCE_MAX,
     TRIALS_AT_ONCE_MAX,
+    VISITED_MAX,
     Limits,
 )
 from crdtsync_relay.member import Guest
+from crdtsync_relay.memory import give_back
 from crdtsync_relay.peer import Outbox
 from crdtsync_relay.presence import Stamp
 from crdtsync_relay.room import Room, State
@@ -89,6 +93,7 @@ class Hub:
         self._group = group
         self._rooms: dict[str, Running] = {}
         self._visited: set[str] = set()
+        self._ended = 0
         self._peers = count(1)
         self._budgets: WeakValueDictionary[str, Budget] = WeakValueDictionary()
         self._shared = Shared(
@@ -179,7 +184,8 @@ class Hub:
         room = Room(name, self.limits, session=holds, arb=self.arb)
         running = Running(room, self._shared)
         self._rooms[name] = running
-        self._visited.add(name)
+        if len(self._visited) < VISITED_MAX:
+            self._visited.add(name)
         self._group.start_soon(self._run, name, running)
         return running
 
@@ -188,6 +194,7 @@ class Hub:
             await running.run()
         finally:
             self.tally.refused += running.room.hall.refused
+            self._ended += 1
             if self._rooms.get(name) is running:
                 del self._rooms[name]
 
@@ -213,6 +220,9 @@ class Hub:
         for tick in count(1):
             await anyio.sleep(TICK_S)
             now = self._clock.boottime()
+            if self._ended >= GIVE_BACK_ROOMS:
+                self._ended = 0
+                self._group.start_soon(anyio.to_thread.run_sync, give_back)
             for running in list(self._rooms.values()):
                 if tick % _TICKS_PER_SECOND == 0:
                     running.tick()

@@ -17,6 +17,12 @@ PEERS_PER_ROOM_MAX: Final = 500
 ROOMS_MAX: Final = 10_000
 """Rooms in memory; the one idle for longest makes place."""
 
+VISITED_MAX: Final = 20_000
+"""Rooms noted as used between two looks at what is idle."""
+
+GIVE_BACK_ROOMS: Final = 200
+"""After so many rooms have ended, their memory is given back to the system."""
+
 IDLE_ROOM_S: Final = 60.0
 """A room without peers is unloaded after so long."""
 
