@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import anyio
@@ -33,6 +34,7 @@ ROOMS = 1_000
 OPENED = 10_000
 WARM = 2_000
 AT_ONCE = 16
+AT_ONCE_ROOMS = 500
 
 CONNECTION_KB_MAX = 50.0
 ROOM_KB_MAX = 60.0
@@ -148,7 +150,9 @@ async def _opened_and_closed(*, damaged: bool) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         if damaged:
             await _damaged(Path(folder) / "relay.db")
-        async with _relay(folder, "idle_room_s=0") as relay:
+        async with _relay(
+            folder, "idle_room_s=0", f"rooms_max={AT_ONCE_ROOMS}"
+        ) as relay:
             await _visit(relay.port, range(WARM), damaged=damaged)
             await relay.until("rooms", 0)
             before = relay.rss_kb
@@ -205,6 +209,11 @@ async def _visit(port: int, rooms: Iterable[int], *, damaged: bool = False) -> N
             group.start_soon(visit_some)
 
 
+@cache
+def _update() -> bytes:
+    return Writer(7).write(TEXT)
+
+
 async def _write(port: int, room: str, *, damaged: bool) -> None:
     async with connect(port, room, subprotocols=()) as client:
         if damaged:
@@ -212,7 +221,7 @@ async def _write(port: int, room: str, *, damaged: bool) -> None:
             assert code == 4500, code
             return
         await client.until(lambda: bool(client.take(SyncStep1)))
-        await client.send(SyncStep2(Writer(7).write(TEXT)), SyncStep1(b"\0"))
+        await client.send(SyncStep2(_update()), SyncStep1(b"\0"))
         await client.until(lambda: bool(client.take(SyncStep2)))
 
 
