@@ -15,7 +15,7 @@ from crdtsync.entities import Message
 from crdtsync.log.sqlite import open_sqlite_log
 from crdtsync.schema import JsonObject
 from tests.export.sample import SESSION, rich_document
-from tests.relay.http_relay import Told, bring, follow
+from tests.relay.http_relay import Told, bring, follow, served
 from tests.relay.test_api import (
     MESSAGES,
     numbers,
@@ -110,6 +110,26 @@ async def test_a_relay_that_was_restarted_goes_on_where_the_reader_was(
         assert (await stream.next("message")).said == "two"
         await post(port, "three")
         assert (await stream.next("message")).said == "three"
+
+
+async def test_a_large_session_is_resumed_and_exported_like_any_other(
+    tmp_path: Path,
+) -> None:
+    document = rich_document()
+    with document.edit() as edit:
+        for number in range(20):
+            text = f"{number} {'long ' * 4000}"
+            edit.add_message(Message(f"long-{number}", "note", "p-ana", "", text))
+    with served(tmp_path) as at:
+        await bring(at.port, SESSION, document)
+        await post(at.port, "one")
+        async with follow(at.port, SESSION, since="1") as stream:
+            assert (await stream.next("message")).said == "one"
+        path = f"/api/v1/sessions/{SESSION}/snapshot?format=json"
+        status, found = await ask(at.port, "GET", path)
+        messages = found["messages"]
+        assert isinstance(messages, list)
+        assert (status, len(messages)) == (200, 30)
 
 
 async def test_a_gap_that_was_folded_is_a_reset(tmp_path: Path) -> None:

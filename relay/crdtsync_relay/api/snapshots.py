@@ -6,7 +6,6 @@ from functools import partial
 from typing import Final, cast
 
 import anyio
-import anyio.to_thread
 from starlette.responses import Response
 
 from crdtsync.document import Document
@@ -15,6 +14,7 @@ from crdtsync.log import Log, Stored
 from crdtsync.schema import JsonObject
 from crdtsync.view import SessionView
 from crdtsync_relay.api.answers import HEADERS
+from crdtsync_relay.api.apart import run_apart
 from crdtsync_relay.api.bounds import ANSWER_S, SNAPSHOTS_AT_ONCE_MAX
 from crdtsync_relay.api.desk import Unavailable
 from crdtsync_relay.api.fields import Flag, Text
@@ -74,7 +74,7 @@ class Snapshots:
             async with self._turns:
                 stored = await self._log.load(call.session)
                 work = partial(_export, stored, form, redact)
-                data = await anyio.to_thread.run_sync(work)
+                data = await run_apart(work, stored)
             headers = {
                 **HEADERS,
                 "Content-Disposition": f'attachment; filename="{call.session}.{form}"',

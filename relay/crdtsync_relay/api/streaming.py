@@ -16,7 +16,6 @@ from functools import partial
 from typing import Final
 
 import anyio
-import anyio.to_thread
 from starlette.responses import Response
 
 from crdtsync.entities import Participant
@@ -26,6 +25,7 @@ from crdtsync.sanitize import escape_json
 from crdtsync.session import Session
 from crdtsync.session.broadcast import Reader
 from crdtsync.session.past import past_happenings
+from crdtsync_relay.api.apart import run_apart
 from crdtsync_relay.api.bounds import (
     REPLAYED_ROWS_MAX,
     REPLAYS_AT_ONCE_MAX,
@@ -183,7 +183,7 @@ class Streaming:
                 stored = await self._log.load(session.id)
                 if since >= stored.snapshot_seq:
                     work = partial(_derive, stored, since, upto)
-                    happenings = await anyio.to_thread.run_sync(work)
+                    happenings = await run_apart(work, stored)
         if happenings is None:
             # Also after a row that the log does not have: it is another log.
             count = session.view.message_count
