@@ -17,12 +17,14 @@ import anyio
 from crdtsync.agents.presets import agent_spec
 from crdtsync.errors import OperationFailed
 from crdtsync.events import (
+    ApprovalRequested,
     QueueChanged,
     SessionEvent,
     SessionOpened,
     TypingChanged,
 )
 from crdtsync.host import HostSettings, run_agent
+from crdtsync.sanitize import clean_line
 from crdtsync.session import Session
 from crdtsync.session.opening import open_session
 from crdtsync_cli.columns import Columns
@@ -155,6 +157,10 @@ class Play:
                 case QueueChanged(pending=[_, *_]) if session.view.running:
                     waiting = queue_lines(session)
                     self._columns.add(column, [f"waiting: {row}" for row in waiting])
+                case ApprovalRequested(approval=asked):
+                    shown = painter.paint(event, self._columns.width)
+                    row = f"!! permission {asked.number}: {clean_line(asked.title)}"
+                    self._columns.add(column, [*shown.splitlines(), row])
                 case _:
                     shown = painter.paint(event, self._columns.width)
                     self._columns.add(column, shown.splitlines())

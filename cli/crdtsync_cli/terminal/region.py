@@ -178,7 +178,7 @@ class Region:
         asked = tool.key in self._story.asking
         sign = self.sign("◷") if asked else self._spinner(now)
         by = self._story.by.get(tool.key, "")
-        facts = ["waits for a permission"] if asked else [_since(tool, now), by]
+        facts = ["asks"] if asked else [_since(tool, now), by]
         said = " · ".join(level_line(fact) for fact in facts if fact)
         name = level_line(tool_name(tool.kind))
         room = width - cell_len(sign) - cell_len(name) - cell_len(said) - 5

@@ -267,7 +267,7 @@ class Story:
         day = at.astimezone(self._zone).date()
         before, self._day = self._day, max(day, self._day or day)
         if before is None:
-            return [] if day == self._today else [Day(day)]
+            return [] if self._today in {None, day} else [Day(day)]
         return [Day(day)] if day > before else []
 
     def _time(self, at: str, fallback: datetime | None = None) -> str:
