@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final, Protocol, cast
 
 from hypercorn.protocol import h11 as hypercorn_h11
@@ -77,6 +78,7 @@ class Lane:
     def __init__(self, stream: _LaneStream) -> None:
         self._stream = stream
         self._writer: asyncio.StreamWriter | None = None
+        self._transport: asyncio.WriteTransport | None = None
 
     @classmethod
     def claim(cls, scope: Mapping[str, Any]) -> Lane | None:
@@ -91,7 +93,7 @@ class Lane:
         self._writer = _writer_of(self._stream)
         self._stream.taker = taker
         self._stream.settled.set()
-        transport = self._writer.transport
+        self._transport = transport = self._writer.transport
         below = cast("asyncio.StreamReaderProtocol", transport.get_protocol())
         transport.set_protocol(_Inlet(self._stream, below))
 
@@ -100,20 +102,19 @@ class Lane:
 
         What is for a connection that has gone counts as sent.
         """
-        writer = self._open_writer()
-        if writer is None:
+        transport = self._transport
+        if transport is None or not self._is_open(transport):
             return True
-        transport = writer.transport
         if transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             return False
         for frame in frames:
-            transport.write(header(len(frame)) + frame)
+            transport.write(_framed(frame))
         return True
 
     async def send(self, frame: bytes) -> None:
         """Send a message, and wait until most of what is unsent is gone."""
-        writer = self._open_writer()
-        if writer is None:
+        writer = self._writer
+        if writer is None or not self._is_open(writer.transport):
             return
         # The two are not joined: large frames are shared by all who get them.
         writer.write(header(len(frame)))
@@ -121,12 +122,15 @@ class Lane:
         with suppress(ConnectionError):
             await writer.drain()
 
-    def _open_writer(self) -> asyncio.StreamWriter | None:
-        writer = self._writer
+    def _is_open(self, transport: asyncio.WriteTransport) -> bool:
         is_open = self._stream.connection.state is ConnectionState.OPEN
-        if writer is None or not is_open or writer.transport.is_closing():
-            return None
-        return writer
+        return is_open and not transport.is_closing()
+
+
+@lru_cache(maxsize=1)
+def _framed(frame: bytes) -> bytes:
+    """Put the header before a message, once for all who get it (R-2)."""
+    return header(len(frame)) + frame
 
 
 class _LaneStream(WSStream):

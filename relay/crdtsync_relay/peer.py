@@ -62,7 +62,7 @@ class Outbox:
         """
         if self.closing is not None:
             return True
-        size = sum(map(len, frames))
+        size = len(frames[0]) if len(frames) == 1 else sum(map(len, frames))
         if self._passes(frames, size):
             return True
         if weight == "presence" and self.waiting_bytes > OUTBOX_PRESENCE_BYTES_MAX:

@@ -244,7 +244,8 @@ class Running:
                 self._shared.tally.batches += 1
                 self.room.flush(now=self.now)
                 self.carry_out()
-                await checkpoint()
+                if self.room.has_work:
+                    await checkpoint()
 
     async def _commit(self) -> None:
         while True:

@@ -49,7 +49,8 @@ def run() -> list[Row]:
                 if number == len(told.get(name, [])):
                     told[name] = [*told.get(name, []), *_steady(server, number)]
         sent = sum(int(one.figures["sent"]) for one in told[OURS])
-        kept = anyio.run(_kept, running[OURS].data, sent)
+        (path,) = running[OURS].data.rglob("relay.db")
+        kept = anyio.run(_kept, path, sent)
     rows = _rows({name: found for name, found in told.items() if found})
     on_disk = f"{WHAT}, updates on disk"
     kept_all = kept == sent
@@ -102,13 +103,12 @@ def _rows(told: dict[str, list[Told]]) -> list[Row]:
     return [*rows, Row(delay, p99[OURS], "ms", best, ratio, "<= 1x", ratio <= 1)]
 
 
-async def _kept(data: Path, expected: int) -> int:
+async def _kept(path: Path, expected: int) -> int:
     """Count the letters in the log, until it holds as many as were sent."""
     deadline = time.monotonic() + COMMIT_S
     names = [
         f"steady-{number}-{room}" for number in range(ROUNDS) for room in range(ROOMS)
     ]
-    (path,) = data.rglob("relay.db")
     async with open_sqlite_log(path, clock=SystemClock(), read_only=True) as log:
         while True:
             letters = 0
