@@ -76,7 +76,7 @@ def running_document() -> Document:
             "title": "make",
             "options": options,
         }
-        edit.ask("ask-9", question)
+        edit.ask("turn-1.p1", question)
     return document
 
 
@@ -199,7 +199,7 @@ async def test_a_viewer_reads_everything_and_changes_nothing(tmp_path: Path) -> 
         assert as_object(seen["turn"])["id"] == "turn-1"
         for path, body in (
             ("messages", {"text": "no"}),
-            ("approvals/ask-9/vote", {"allow": True}),
+            ("approvals/turn-1.p1/vote", {"allow": True}),
             ("turns/turn-1/cancel", {}),
         ):
             status, said = await ask(port, "POST", f"{BASE}/{path}", vic, dict(body))
@@ -298,7 +298,7 @@ async def test_only_who_may_approve_answers_the_agent(tmp_path: Path) -> None:
         await bring(port, SESSION, running_document(), owner)
         eve = await token_for(port, owner, "eve", role="editor")
         bob = await token_for(port, owner, "bob", role="editor", can_approve=True)
-        path = f"{BASE}/approvals/ask-9/vote"
+        path = f"{BASE}/approvals/turn-1.p1/vote"
         assert (await ask(port, "POST", path, eve, {"allow": True}))[0] == 403
         none: JsonObject = {"allow": True, "option": "always"}
         assert (await ask(port, "POST", path, bob, none))[0] == 404
