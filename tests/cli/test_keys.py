@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from crdtsync_cli.terminal.keys import CARD_KEYS, KEYS, bind
 
 from crdtsync.session import Session
 from crdtsync.view import SessionView
@@ -41,6 +42,40 @@ async def asked(session: Session, words: str, *, running: bool = True) -> str:
 
 def votes(view: SessionView, number: int) -> dict[str, str]:
     return dict(view.approvals[f"q{number}"].votes)
+
+
+# The table.
+
+WORDS = {
+    "c-m": "Enter",
+    "escape c-m": "Alt-Enter",
+    "c-j": "Ctrl-J",
+    "up": "Up",
+    "down": "Down",
+    "left": "Left",
+    "right": "Right",
+    "c-i": "Tab",
+    "escape": "Esc",
+    "escape escape": "Esc Esc",
+    "c-x c-e": "Ctrl-X Ctrl-E",
+    "<bracketed-paste>": "Paste",
+    **{f"c-{letter}": f"Ctrl-{letter.upper()}" for letter in "cdolz"},
+    **{str(number): "1 to 9" for number in range(1, 10)},
+}
+UNTOLD = {"c-h", "<any>"}
+"""Backspace, which everybody knows, and what the card swallows."""
+
+
+async def test_the_table_names_every_key_that_does_something(tmp_path: Path) -> None:
+    async with window(tmp_path) as ui:
+        bindings = bind(ui.screen.desk).bindings
+        bound = {
+            " ".join(str(getattr(k, "value", k)) for k in b.keys) for b in bindings
+        }
+    assert bound - UNTOLD <= WORDS.keys()
+    told = ", ".join(keys for keys, _ in (*KEYS, *CARD_KEYS))
+    for keys in bound - UNTOLD:
+        assert WORDS[keys] in told
 
 
 # The line.
