@@ -170,9 +170,8 @@ async def _fork(session: Session, command: Command) -> list[str]:
 async def _export(session: Session, command: Command) -> list[str]:
     from crdtsync_cli.transferring import export_bytes, write_file  # noqa: PLC0415 - slow
 
-    words = command.words
-    form = words[0] if words else "md"
-    path = Path(words[1] if len(words) > 1 else f"{session.name}.{form}")
+    form, _, wanted = (command.rest or "md").partition(" ")
+    path = Path(wanted.strip() or f"{session.name}.{form}")
     data = await export_bytes(session, form)
     await anyio.to_thread.run_sync(write_file, path, data)
     return [f"written to {path}"]

@@ -276,6 +276,6 @@ async def test_themes_are_known(tmp_path: Path) -> None:
 async def test_an_export_is_written(tmp_path: Path) -> None:
     async with talk(tmp_path) as here:
         await here.do("/note hello")
-        target = tmp_path / "out.json"
+        target = tmp_path / "the export.json"
         assert await here.lines(f"/export json {target}") == [f"written to {target}"]
         assert json.loads(target.read_text())
