@@ -136,7 +136,10 @@ def test_another_window_takes_over_from_a_killed_one(tmux: Tmux) -> None:
 
 
 def test_a_half_typed_line_survives_remote_lines_and_resizes(tmux: Tmux) -> None:
-    ana = opened(tmux, "ana")
+    ana = opened(tmux, "ana", "agent")
+    ana.type("count to 4000")
+    ana.press("Enter")
+    ana.wait_for("1 2 3")
     ana.type("half typed, and longer than the window will be wide in a moment")
     ana.wait_for("in a moment")
     lines = "".join(f"/note line {number:03}\n" for number in range(300))
@@ -160,6 +163,15 @@ def test_a_half_typed_line_survives_remote_lines_and_resizes(tmux: Tmux) -> None
     ana.wait_for(
         "ana*  half typed, and longer than the window will be wide in a moment"
     )
+
+
+def test_signs_in_ascii(tmux: Tmux) -> None:
+    pane = tmux.pane("open", "talk", "--name", "ana", "--ascii", "--no-animation")
+    pane.wait_for("ana >")
+    pane.type("/note all right")
+    pane.press("Enter")
+    pane.wait_for("ana (note)  all right")
+    assert all(row.isascii() for row in pane.history)
 
 
 def test_leaving_restores_the_terminal(tmux: Tmux) -> None:
