@@ -200,13 +200,17 @@ class Hub:
 
     async def _make_place(self) -> None:
         """Unload the room that has been idle for longest if there are too many."""
-        if len(self._rooms) < self.limits.rooms_max:
-            return
-        idle = [r for r in self._rooms.values() if r.is_idle]
-        if not idle:
-            raise TurnedAway(CloseCode.RATE_LIMITED, "the relay is full")
-        oldest = min(idle, key=lambda r: r.idle_since_s or 0.0)
-        await self._unload(oldest)
+        while len(self._rooms) >= self.limits.rooms_max:
+            rooms = self._rooms.values()
+            idle = [running for running in rooms if running.is_idle]
+            ending = [r for r in rooms if r.room.state in {State.DRAINING, State.DEAD}]
+            if idle:
+                oldest = min(idle, key=lambda r: r.idle_since_s or 0.0)
+                await self._unload(oldest)
+            elif ending:
+                await ending[0].ended.wait()
+            else:
+                raise TurnedAway(CloseCode.RATE_LIMITED, "the relay is full")
 
     async def _unload(self, running: Running) -> None:
         running.room.begin_draining()
