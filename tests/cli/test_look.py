@@ -131,3 +131,13 @@ async def test_a_backlog_is_spread_and_a_large_one_is_not(
         assert rows[0] == f"line {ROWS_PER_FRAME}"
         assert rows[-1] == f"more {BACKLOG_MAX - 1}"
         assert page.waiting == 0
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_cannot_be_drawn_is_a_row(
+    tmp_path: Path, anyio_backend: str
+) -> None:
+    async with open_session("talk", data=tmp_path, name="ana") as session:
+        page = Page(Painter(session, Ink(colors=False)))
+        page.add([Line(None), Line("after")])  # type: ignore[arg-type]
+        assert page.take(80) == "render error: see the log\nafter\n"

@@ -44,7 +44,7 @@ class Said:
 
     Attributes:
         time: As shown.
-        kind: How it is meant for.
+        kind: What sort of message it is.
         waits: Whether it waits for a turn.
         called: The name in it that is this window's own, or "".
     """

@@ -31,7 +31,7 @@ from crdtsync_cli.terminal.layout import Desk
 from crdtsync_cli.terminal.live import SyncOutput
 from crdtsync_cli.terminal.look import Look
 from crdtsync_cli.terminal.noise import quiet
-from crdtsync_cli.terminal.page import Page
+from crdtsync_cli.terminal.page import RENDER_ERROR, Page
 from crdtsync_cli.terminal.painter import Painter
 from crdtsync_cli.terminal.region import Region
 from crdtsync_cli.terminal.seen import read_seen, write_seen
@@ -167,7 +167,7 @@ class Screen:
     async def _take(
         self, event: SessionEvent, events: AsyncIterator[SessionEvent]
     ) -> None:
-        blocks = self._painter.blocks(event)
+        blocks = self._blocks(event)
         self._attention.note(event)
         if self._attention.hides(event):
             return
@@ -181,6 +181,14 @@ class Screen:
                     await anext(events)
         else:
             self._alert(blocks)
+
+    def _blocks(self, event: SessionEvent) -> list[Block]:
+        """What an event means; a fault in that must not end the window."""
+        try:
+            return self._painter.blocks(event)
+        except Exception:
+            _log.exception("cannot show %s", event.type)
+            return [RENDER_ERROR]
 
     def _alert(self, blocks: list[Block]) -> None:
         for block in blocks:
