@@ -91,7 +91,6 @@ REGISTRY: Final = (
         "TEXT",
         "Write to the people only; the agent never sees it.",
         needs=1,
-        role="editor",
         words=("person...",),
         example="/note back in ten minutes",
     ),

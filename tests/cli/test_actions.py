@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -105,20 +106,30 @@ async def test_the_queue_is_moved_edited_dropped_and_cleared(tmp_path: Path) -> 
 
 async def test_a_viewer_is_told_why_and_nothing_is_written(tmp_path: Path) -> None:
     async with talk(tmp_path) as here:
-        reason = "you can look at this session, not write"
-        status = SimpleNamespace(reason=reason)
-        link = SimpleNamespace(name="relay", state="read-only", status=status)
-        here.ana.links.append(link)  # type: ignore[arg-type]
-        assert role_here(here.ana) == ("viewer", reason)
+        place = here.ana.place
+        here.ana.place = replace(place, viewer=True)
+        assert role_here(here.ana) == ("viewer", "you may only look")
         for line in ("hello", "/note hello", "/title x", "/queue clear", "/nick anna"):
-            with pytest.raises(AccessDenied, match=f"you are a viewer here: {reason}"):
+            with pytest.raises(AccessDenied, match="you are a viewer of this session"):
                 await here.do(line)
-        assert (await here.lines("/role"))[0] == f"you are viewer: {reason}"
+        assert (await here.lines("/role"))[0] == "you are viewer: you may only look"
         assert await here.lines("/queue") == ["nothing waits"]
         assert here.ana.view.message_count == 0
-        link.state = "live"
-        assert role_here(here.ana)[0] == "editor"
+        here.ana.place = place
         await here.do("hello")
+
+
+async def test_a_relay_that_takes_nothing_makes_a_viewer(tmp_path: Path) -> None:
+    async with talk(tmp_path) as here:
+        status = SimpleNamespace(reason="look only", role="viewer", features=None)
+        link = SimpleNamespace(name="relay", state="read-only", status=status)
+        here.ana.links.append(link)  # type: ignore[arg-type]
+        with pytest.raises(AccessDenied, match="you are a viewer here: look only"):
+            await here.do("hello")
+        link.state, status.role = "live", "editor"
+        assert role_here(here.ana) == ("editor", "you are linked to relay")
+        status.role = "owner"
+        assert role_here(here.ana)[0] == "owner"
         here.ana.links.clear()
 
 
