@@ -5,6 +5,7 @@ It leaves nothing behind where it fails, but for a token that was given only onc
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,18 +18,16 @@ from crdtsync.clock import SystemClock
 from crdtsync.errors import (
     AccessDenied,
     ConnectionFailed,
-    OperationFailed,
+    CrdtSyncError,
     UsageError,
 )
 from crdtsync.identity import (
-    ID,
     check_person_name,
     check_session_name,
-    load_identity,
     session_name_from,
 )
 from crdtsync.links.addresses import SessionLink
-from crdtsync.links.asking import ask_relay
+from crdtsync.links.entering import enter, give_up
 from crdtsync.links.link import LinkState
 from crdtsync.links.remembered import (
     begin_if_empty,
@@ -37,7 +36,6 @@ from crdtsync.links.remembered import (
     wait_told,
 )
 from crdtsync.remotes import Remote, Remotes
-from crdtsync.schema import as_text
 from crdtsync.session import stamp
 from crdtsync.session.opening import open_session
 
@@ -96,11 +94,11 @@ async def join_session(
         UsageError: The link names no session, or the name is taken.
     """
     if called:
-        check_session_name(called)
+        await anyio.to_thread.run_sync(_check_free, called, data, link.session)
     known = Remotes(data).find(link) if link.session else None
     given = bool(code) or link.is_invite
     try:
-        remote = await _enter(link, data, check_person_name(person), code, known)
+        remote = await enter(link, data, check_person_name(person), code, known)
     except AccessDenied:
         # The link that was used to join opens the session ever after.
         if known is None or code or not link.is_invite:
@@ -108,7 +106,7 @@ async def join_session(
         now_at = Remote.at(link, link.session, known.token)
         remote = replace(known, name=now_at.name, url=now_at.url, also=now_at.also)
         given = False
-    return await _take_up(remote, data, person, called, keep=given)
+    return await _take_up(remote, data, person, called, given=given)
 
 
 async def attach(link: SessionLink, session: str, *, data: Path, person: str) -> Remote:
@@ -136,89 +134,65 @@ async def attach(link: SessionLink, session: str, *, data: Path, person: str) ->
     known = Remotes(data).find(here)
     if known is not None and link.secret in {"", known.token}:
         return known
-    remote = await _enter(here, data, person, "", known)
+    remote = await enter(here, data, person, "", known)
     Remotes(data).add(session, remote)
     return remote
 
 
-async def _enter(
-    link: SessionLink, data: Path, person: str, code: str, known: Remote | None
-) -> Remote:
-    """Get a token for the session, if one is needed."""
-    invite = code or (link.secret if link.is_invite else "")
-    if invite:
-        return await _redeem(link, data, person, invite, known)
-    if not link.session:
-        raise UsageError(
-            "that link names a relay, but no session",
-            hint="Ask for the link of the session, or for a code.",
-        )
-    remote = Remote.at(link, link.session, link.secret)
-    if not link.secret:
-        return remote
-    try:
-        told = await ask_relay(link, "GET", "/api/v1/token", token=link.secret)
-    except (ConnectionFailed, OperationFailed):
-        # Another maker's server, or none that can be reached now.
-        return remote
-    return replace(
-        remote,
-        participant=as_text(told.get("participant")),
-        role=as_text(told.get("role")),
-        person=person,
-    )
-
-
-async def _redeem(
-    link: SessionLink, data: Path, person: str, invite: str, known: Remote | None
-) -> Remote:
-    """Turn an invite into a token of one's own; a former one is replaced."""
-    identity = await anyio.to_thread.run_sync(load_identity, data)
-    participant = identity.participant(person, "person")
-    body = {"invite": invite, "participant": participant, "name": person}
-    if link.session:
-        body["session"] = link.session
-    token = known.token if known else ""
-    told = await ask_relay(link, "POST", "/api/v1/join", body, token=token)
-    session = as_text(told.get("session"))
-    if not ID.fullmatch(session) or link.session not in {"", session}:
-        raise ConnectionFailed(f"{link.host} let in to no session, or to another one")
-    remote = Remote.at(link, session, as_text(told.get("token")))
-    return replace(
-        remote,
-        participant=participant,
-        person=person,
-        role=as_text(told.get("role")),
-    )
-
-
 async def _take_up(
-    remote: Remote, data: Path, person: str, called: str, *, keep: bool
+    remote: Remote, data: Path, person: str, called: str, *, given: bool
 ) -> Joined:
     """Remember the remote, make the replica, and wait for the history."""
-    session, catalog, remotes = remote.link.session, Catalog(data), Remotes(data)
-    former, new = remotes.find(remote.link), not _is_here(catalog, session)
-    if new:
-        name = catalog.free_name(called or UNNAMED)
-        if called not in {"", name}:
-            raise UsageError(f"there already is a session {called!r} here")
-        # An empty session that has a remote is not begun here.
-        remotes.add(session, remote)
-        catalog.add(session, name, stamp(SystemClock()))
-    else:
-        remotes.add(session, remote)
+    trace = await anyio.to_thread.run_sync(_prepare, remote, data, called)
     try:
-        joined = await _first_sync(remote, data, person, new=new)
-        _check(joined, keep=keep or not new)
-    except BaseException:
-        if not keep:
-            _undo(catalog, remotes, remote, former, new=new)
+        joined = await _first_sync(remote, data, person, new=trace.new)
+        # What was given only once is worth keeping, and so is what is here anyway.
+        _check(joined, keep=given or not trace.new)
+    except AccessDenied:
+        if given:
+            with suppress(CrdtSyncError):
+                await give_up(remote)
+        trace.remove()
         raise
-    if not new or called or not joined.title:
+    except BaseException:
+        if not given:
+            trace.remove()
+        raise
+    if not trace.new or called or not joined.title:
         return joined
-    name = catalog.free_name(session_name_from(joined.title) or UNNAMED)
-    catalog.rename(session, name)
+    name = await anyio.to_thread.run_sync(_rename, trace.catalog, joined)
     return replace(joined, name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """What joining has left in the data folder, to be taken back if it fails."""
+
+    catalog: Catalog
+    remotes: Remotes
+    remote: Remote
+    former: Remote | None
+    new: bool
+
+    def remove(self) -> None:
+        session = self.remote.link.session
+        self.remotes.remove(session, self.remote.name)
+        if self.former is not None:
+            self.remotes.add(session, self.former)
+        if self.new:
+            self.catalog.remove(session)
+
+
+def _prepare(remote: Remote, data: Path, called: str) -> _Trace:
+    session, catalog, remotes = remote.link.session, Catalog(data), Remotes(data)
+    new = all(entry.id != session for entry in catalog.entries())
+    trace = _Trace(catalog, remotes, remote, remotes.find(remote.link), new)
+    # First, as an empty session that has a remote is not begun here.
+    remotes.add(session, remote)
+    if new:
+        name = called or catalog.free_name(UNNAMED)
+        catalog.add(session, name, stamp(SystemClock()))
+    return trace
 
 
 async def _first_sync(remote: Remote, data: Path, person: str, *, new: bool) -> Joined:
@@ -267,21 +241,19 @@ def _check(joined: Joined, *, keep: bool) -> None:
         )
 
 
-def _undo(
-    catalog: Catalog,
-    remotes: Remotes,
-    remote: Remote,
-    former: Remote | None,
-    *,
-    new: bool,
-) -> None:
-    session = remote.link.session
-    remotes.remove(session, remote.name)
-    if former is not None:
-        remotes.add(session, former)
-    if new:
-        catalog.remove(session)
+def _rename(catalog: Catalog, joined: Joined) -> str:
+    """Call a session after its title."""
+    name = catalog.free_name(session_name_from(joined.title) or UNNAMED)
+    catalog.rename(joined.id, name)
+    return name
 
 
-def _is_here(catalog: Catalog, session: str) -> bool:
-    return any(entry.id == session for entry in catalog.entries())
+def _check_free(called: str, data: Path, session: str) -> None:
+    """Refuse a name that another session has, before an invite is used up."""
+    check_session_name(called)
+    for entry in Catalog(data).entries():
+        if entry.name == called and entry.id != session:
+            raise UsageError(
+                f"there already is a session {called!r} here",
+                hint="Choose another name with --as.",
+            )

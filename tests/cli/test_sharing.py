@@ -167,6 +167,17 @@ def test_wrong_links_codes_and_tokens_are_told_apart(
     assert "only an owner" in refused.err
 
 
+def test_a_name_that_is_taken_uses_no_invite_up(
+    relay: Relay, ana: Somebody, bob: Somebody
+) -> None:
+    put_on(relay, ana)
+    bob("open", "mine", "--plain")
+    link, code = shared(ana)
+    for invite in ((link,), (code, "--relay", relay.url)):
+        assert bob("join", *invite, "--as", "mine").code == 2
+    assert bob("join", link, "--as", "theirs").out == "theirs\n"
+
+
 def test_a_session_on_no_relay_cannot_be_shared_and_says_how(ana: Somebody) -> None:
     ana("open", "plan", "--plain")
     refused = ana("share", "plan")

@@ -117,16 +117,14 @@ def leave_command(
     call = ctx.ensure_object(Call)
 
     async def main() -> None:
-        from crdtsync.links.asking import ask_relay  # noqa: PLC0415 - slow to import
+        from crdtsync.links.entering import give_up  # noqa: PLC0415 - slow to import
 
         entry = call.find(_id_of(session))
         remotes = Remotes(call.settings.data)
         remote = chosen_remote(remotes.of(entry.id), relay, entry.name)
         if remote.token:
             try:
-                await ask_relay(
-                    remote.link, "DELETE", "/api/v1/token", token=remote.token
-                )
+                await give_up(remote)
             except ConnectionFailed as error:
                 call.say(f"your token stays good, as {error}")
             except CrdtSyncError:
