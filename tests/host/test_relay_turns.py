@@ -14,7 +14,8 @@ from crdtsync.host import HostSettings
 from crdtsync.schema import as_object
 from crdtsync.sync.leasing import LeaseRequest
 from crdtsync.turns.arbiter import Granted
-from crdtsync.turns.claim import EPOCH_MAX, Claim
+from crdtsync.turns.claim import EPOCH_MAX, Claim, TurnRecord
+from crdtsync.turns.signals import Lost
 from tests.agents.stage import END, OPTIONS, scripted
 from tests.host.machines import (
     WAIT_S,
@@ -239,29 +240,37 @@ async def test_prompts_typed_apart_run_nowhere_else_before_somebody_says_so(
     assert sorted(answers(ana.view)) == ["new", "old thoughts"]
 
 
+async def lose(folder: Path, relay: Relay, lost: Lost) -> TurnRecord:
+    """Cut a machine off in mid-turn, and back after the turn's end."""
+    agent = shell("read line; echo begun; sleep 4; echo done")
+    settings = HostSettings(lost=lost)
+    async with machine(folder, relay, agent=agent, settings=settings) as one:
+        await one.until(lambda view: bool(view.meta.arbiter))
+        turn = await running(one, "go")
+        one.leave()
+        await one.until(lambda view: view.turns[turn].ended)
+        await one.connect()
+        with anyio.fail_after(WAIT_S):
+            await one.join().wait_synced()
+        return one.view.turns[turn]
+
+
 async def test_a_turn_whose_relay_is_lost_is_stopped_or_finished(
     tmp_path: Path, relay: Relay
 ) -> None:
-    agent = shell("read line; echo begun; sleep 4; echo done")
-    stopped, finished = await folders(tmp_path, 2)
-    for folder, name, lost, reason in (
-        (stopped, "ana", "abort", "lost_lease"),
-        (finished, "bob", "finish", "end_turn"),
-    ):
-        settings = HostSettings(lost=lost)  # type: ignore[arg-type]
-        async with machine(
-            folder, relay, name=name, agent=agent, settings=settings
-        ) as one:
-            await one.until(lambda view: bool(view.meta.arbiter))
-            turn_id = await running(one, name)
-            one.leave()
-            await one.until(lambda view, t=turn_id: view.turns[t].ended)  # type: ignore[misc]
-            turn = one.view.turns[turn_id]
-            assert turn.stop_reason == reason
-            assert (turn.detached_at is not None) == (lost == "finish")
-            await one.connect()
-            with anyio.fail_after(WAIT_S):
-                await one.join().wait_synced()
+    turns: dict[Lost, TurnRecord] = {}
+
+    async def run(lost: Lost) -> None:
+        [folder] = await folders(tmp_path / lost, 1)
+        turns[lost] = await lose(folder, relay, lost)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run, "abort")
+        tasks.start_soon(run, "finish")
+    assert turns["abort"].stop_reason == "lost_lease"
+    assert turns["abort"].detached_at is None
+    assert turns["finish"].stop_reason == "end_turn"
+    assert turns["finish"].detached_at is not None
 
 
 # Taking over.
