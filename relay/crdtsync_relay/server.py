@@ -30,6 +30,7 @@ from crdtsync_relay.access import open_access
 from crdtsync_relay.api import Source, open_api
 from crdtsync_relay.app import Relay
 from crdtsync_relay.door import Door
+from crdtsync_relay.forwarded import Forwarded
 from crdtsync_relay.housekeeping import Housekeeper
 from crdtsync_relay.hub import open_hub
 from crdtsync_relay.kinds import Kinds
@@ -158,7 +159,8 @@ async def run_relay(
         group.start_soon(Housekeeper(log, access, relay.in_use).keep_house)
         group.start_soon(drain)
         tell(Listening(place, made, asks))
-        app = cast(Framework, relay.app)
+        served = Forwarded(relay.app) if settings.insecure_http else relay.app
+        app = cast(Framework, served)
         config = _config(settings, listener)
         # In a task of its own: the server cancels the task that runs it.
         async with anyio.create_task_group() as serving:
