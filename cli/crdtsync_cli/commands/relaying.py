@@ -35,6 +35,22 @@ def relay_command(  # noqa: PLR0913 - one parameter per option
         bool,
         typer.Option("--tokens", help="Ask for tokens also on this machine."),
     ] = False,
+    participants_max: Annotated[
+        str,
+        typer.Option(metavar="N", help="People who may have a token of a session."),
+    ] = "",
+    viewers_note: Annotated[
+        bool,
+        typer.Option("--viewers-note", help="Let viewers write notes."),
+    ] = False,
+    idle_token_days: Annotated[
+        str,
+        typer.Option(metavar="DAYS", help="Revoke tokens unused for so long."),
+    ] = "",
+    keep_days: Annotated[
+        str,
+        typer.Option(metavar="DAYS", help="Remove sessions unused for so long."),
+    ] = "",
 ) -> None:
     """Keep sessions for windows of several machines, until it is stopped.
 
@@ -58,6 +74,10 @@ def relay_command(  # noqa: PLR0913 - one parameter per option
         "url": url,
         "insecure_http": "true" if insecure_http else "",
         "tokens": "true" if tokens else "",
+        "participants_max": participants_max,
+        "viewers_note": "true" if viewers_note else "",
+        "idle_token_days": idle_token_days,
+        "keep_days": keep_days,
     }
 
     def tell(listening: Listening) -> None:
