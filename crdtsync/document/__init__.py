@@ -75,32 +75,44 @@ class Document:
     def _open(self, doc: Doc[Any]) -> None:
         """Open the typed roots and observe them; what was loaded is no change."""
         self._doc = doc
+        self._made: list[bytes] = []
+        self._noted: list[tuple[Array[Any] | Map[Any], Subscription]] = []
+        made = self._made
+        self._watching = doc.observe(lambda event: made.append(event.update))
         self._messages: Array[Any] = doc.get(schema.MESSAGES, type=Array)
         self._maps: dict[str, Map[Any]] = {
             root: doc.get(root, type=Map) for root in _MAPS
         }
         self._editing = False
-        self._update = b""
         self._found: dict[str, list[Part]] = {}
         self._observe_roots()
-        doc.observe(self._on_update)
+
+    def __del__(self) -> None:
+        # An observer refers to its document from within the native code, where no
+        # collector looks: without this the document would stay for ever.
+        if hasattr(self, "_watching"):
+            self._unobserve_roots()
+            self._doc.unobserve(self._watching)
 
     def _observe_roots(self) -> None:
-        self._noted: list[tuple[Array[Any] | Map[Any], Subscription]] = []
         self._observe(schema.MESSAGES, self._messages)
         for root, shared in self._maps.items():
             self._observe(root, shared)
 
     def _observe(self, root: str, shared: Array[Any] | Map[Any]) -> None:
         """Note what changes; nothing may be written where it is noted."""
+        # For the same reason it does not refer to this object.
+        found = self._found
 
         def note(events: list[Any]) -> None:
-            self._found.setdefault(root, []).extend(parts_of(root, events))
+            found.setdefault(root, []).extend(parts_of(root, events))
 
         self._noted.append((shared, shared.observe_deep(note)))
 
-    def _on_update(self, event: Any) -> None:
-        self._update = event.update
+    def _unobserve_roots(self) -> None:
+        while self._noted:
+            shared, subscription = self._noted.pop()
+            shared.unobserve(subscription)
 
     @property
     def client_id(self) -> int:
@@ -162,8 +174,7 @@ class Document:
         """
         bulk = sum(map(len, updates)) >= BULK_BYTES
         if bulk:
-            for shared, subscription in self._noted:
-                shared.unobserve(subscription)
+            self._unobserve_roots()
         try:
             with self._doc.transaction():
                 for update in updates:
@@ -177,15 +188,20 @@ class Document:
             ) from error
         if bulk:
             self._observe_roots()
-            update, self._update = self._update, b""
+            update = self._take_update()
             return Change(update, [], bulk=bool(update))
         return self._take()
 
     def _take(self) -> Change:
-        found, self._update, update = self._found, b"", self._update
+        found = self._found
         parts = [part for root in schema.ROOTS for part in found.get(root, ())]
         found.clear()
-        return Change(update, parts)
+        return Change(self._take_update(), parts)
+
+    def _take_update(self) -> bytes:
+        update = self._made[-1] if self._made else b""
+        self._made.clear()
+        return update
 
     @contextmanager
     def reading(self) -> Iterator[None]:
