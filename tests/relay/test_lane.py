@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
 import pytest
-from anyio.abc import SocketStream
+from anyio.abc import ByteStream
 from crdtsync_relay.lane import FRAMES_IN_A_ROW_MAX, UNSENT_BYTES_MAX, Lane, open_lanes
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -31,6 +34,14 @@ from wsproto.extensions import PerMessageDeflate
 
 MESSAGE_BYTES_MAX = 200_000
 SIZES = [0, 1, 125, 126, 65_535, 65_536, 150_000]
+
+
+@pytest.fixture(
+    params=[("asyncio", {}), ("asyncio", {"use_uvloop": True})],
+    ids=["asyncio", "uvloop"],
+)
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    return request.param
 
 
 class App:
@@ -84,7 +95,7 @@ class App:
 class Client:
     """A WebSocket that sends what it is told, in whatever pieces."""
 
-    def __init__(self, stream: SocketStream) -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self.stream = stream
         self.ws = WSConnection(ConnectionType.CLIENT)
         self.events: list[Event] = []
@@ -114,8 +125,8 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(app: App) -> AsyncGenerator[Client]:
-    """Serve an application, and connect to it."""
+async def serving(app: App, cert: Path | None = None) -> AsyncGenerator[Client]:
+    """Serve an application, and connect to it; over TLS with a certificate and key."""
     open_lanes()
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
@@ -123,6 +134,10 @@ async def serving(app: App) -> AsyncGenerator[Client]:
     config.bind = [f"fd://{listener.detach()}"]
     config.websocket_max_message_size = MESSAGE_BYTES_MAX
     config.graceful_timeout = 0.1
+    context = None
+    if cert is not None:
+        config.certfile = config.keyfile = str(cert)
+        context = ssl.create_default_context(cafile=str(cert))
     stop = anyio.Event()
 
     async def run() -> None:
@@ -130,13 +145,25 @@ async def serving(app: App) -> AsyncGenerator[Client]:
 
     async with anyio.create_task_group() as group:
         group.start_soon(run)
-        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+        async with await _connect(port, context) as stream:
             client = Client(stream)
             target = Request(host="here", target="/", extensions=[PerMessageDeflate()])
             await client.send(target)
             await client.read()
             yield client
         stop.set()
+
+
+async def _connect(port: int, context: ssl.SSLContext | None) -> ByteStream:
+    if context is None:
+        return await anyio.connect_tcp("127.0.0.1", port)
+    return await anyio.connect_tcp(
+        "127.0.0.1",
+        port,
+        ssl_context=context,
+        tls_hostname="localhost",
+        tls_standard_compatible=False,
+    )
 
 
 async def until(app: App, frames: int) -> None:
@@ -166,6 +193,32 @@ async def test_messages_come_whole_and_in_order(piece_bytes: int) -> None:
         await client.send(*messages, *messages, piece_bytes=piece_bytes)
         await until(app, 2 * len(said))
         assert app.frames == said + said
+
+
+async def test_messages_come_and_go_over_tls(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    cert, app = tmp_path / "both.pem", App()
+    command = [
+        *("openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "1"),
+        *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=localhost"),
+        *("-addext", "subjectAltName=DNS:localhost"),
+        *("-keyout", str(cert), "-out", str(tmp_path / "cert.pem")),
+    ]
+    await anyio.run_process(command)
+    cert.write_text(cert.read_text() + (tmp_path / "cert.pem").read_text())
+    said = [bytes(size) for size in SIZES]
+    async with serving(app, cert) as client:
+        await client.send(*[BytesMessage(data=one) for one in said])
+        await until(app, len(said))
+        assert app.frames == said
+        assert app.lane is not None
+        assert app.lane.write([b"and", b"back"])
+        while sum(isinstance(event, BytesMessage) for event in client.events) < 2:
+            await client.read()
+        await client.send(CloseConnection(code=1000))
+        await client.until(CloseConnection)
+        await app.over.wait()
 
 
 async def test_fragments_are_joined_and_pings_between_them_answered() -> None:
