@@ -151,16 +151,16 @@ def test_no_answer_is_cut_off_in_a_narrow_or_low_window() -> None:
         Option(str(n), f"Answer number {n} of them all", "allow_once") for n in (1, 2)
     ]
     card = focused(question(7, *long, REJECT, command="a\nb\nc\nd\ne\nf"))
-    assert [text for _, text in card.rows(40, 1.0, height=6)] == [
-        "╎ PERMISSION #7 demo wants: rm -r buil…",
+    assert [text for _, text in card.rows(41, 1.0, height=6)] == [
+        "╎ PERMISSION #7 demo wants: rm -r build/",
         "╎   ... 6 more rows: /activity",
         "╎  1 Answer number 1 of them all",
         "╎  2 Answer number 2 of them all",
         "╎ >3 Reject",
-        "╎ 1-3 choose, Enter answers, Esc goes…",
+        "╎ 1-3 choose, Enter answers, Esc goes b…",
     ]
-    assert [text for _, text in card.rows(40, 1.0, height=1)] == [
-        "╎ PERMISSION #7 demo wants: rm -r buil…",
+    assert [text for _, text in card.rows(41, 1.0, height=1)] == [
+        "╎ PERMISSION #7 demo wants: rm -r build/",
         "╎  1 Answer number 1 of them all",
         "╎  2 Answer number 2 of them all",
         "╎ >3 Reject",
