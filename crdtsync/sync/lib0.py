@@ -47,6 +47,14 @@ class Reader:
 
     def number(self) -> int:
         """Read a varUint."""
+        at = self._at
+        if at < self._end and (byte := self._data[at]) < _MORE:
+            # Nearly all are so small.
+            self._at = at + 1
+            return byte
+        return self._long_number()
+
+    def _long_number(self) -> int:
         number = shift = 0
         for size in range(NUMBER_BYTES_MAX):
             if self._at == self._end:
