@@ -210,6 +210,8 @@ class Seeker:
     def _explain_wait(self, now: float) -> list[fx.Effect]:
         if self._down_s is None:
             self._down_s = now
-        if self._policy.offline == "ask" and self._long_down(now):
-            return self.tell(fx.AskApart())
-        return self.tell(fx.RelayAway())
+        if not self._long_down(now):
+            # A link that is being made, or made anew, is not worth a word yet.
+            return []
+        asks = self._policy.offline == "ask"
+        return self.tell(fx.AskApart() if asks else fx.RelayAway())
