@@ -15,6 +15,7 @@ from crdtsync.log.untold import count_untold
 from crdtsync.remotes import Remote, Remotes
 from crdtsync.sanitize import clean_line
 from crdtsync.schema import JsonObject
+from crdtsync.sync.conduct import NOTES
 from crdtsync_cli.words import plural
 
 if TYPE_CHECKING:
@@ -120,8 +121,9 @@ def link_facts(session: Session) -> list[LinkFact]:
 
 def _fact(link: Link) -> LinkFact:
     status = link.status
-    # A viewer has nothing to tell.
-    unsynced = 0 if link.state == "read-only" else link.unsynced
+    # A viewer has nothing to tell, but for notes.
+    silent = link.state == "read-only" and NOTES not in (status.features or ())
+    unsynced = 0 if silent else link.unsynced
     return LinkFact(link.name, link.state, status.reason, unsynced, status.round_trip_s)
 
 

@@ -20,6 +20,7 @@ from crdtsync.links.link import Link, Links, open_links
 from crdtsync.remotes import Remote, Remotes, Seen
 from crdtsync.session import Session
 from crdtsync.session.opening import seed
+from crdtsync.sync.conduct import NOTES
 
 __all__ = [
     "begin_if_empty",
@@ -82,16 +83,22 @@ async def wait_told(links: Sequence[Link], wait_s: float) -> bool:
 
     async def tell(link: Link, scope: anyio.CancelScope) -> None:
         await wait_settled(link)
-        while link.state == "live" and link.unsynced != 0:
+        while _tells(link) and link.unsynced != 0:
             await link.status.changed.wait()
-        if link.state == "live":
+        if _tells(link):
             scope.cancel()
 
     with anyio.move_on_after(wait_s):
         async with anyio.create_task_group() as tasks:
             for link in links:
                 tasks.start_soon(tell, link, tasks.cancel_scope)
-    return any(link.state == "live" and link.unsynced == 0 for link in links)
+    return any(_tells(link) and link.unsynced == 0 for link in links)
+
+
+def _tells(link: Link) -> bool:
+    """Whether what is written here goes out through a link now."""
+    notes = NOTES in (link.status.features or ())
+    return link.state == "live" or (link.state == "read-only" and notes)
 
 
 def begin_if_empty(session: Session) -> None:

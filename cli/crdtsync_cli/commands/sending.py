@@ -97,6 +97,9 @@ def send_command(  # noqa: PLR0913 - one parameter per option
                     "a turn cannot wait for the next turn of its own session",
                     hint="Send it without --wait; it runs when this turn is over.",
                 )
+            if opened.place.viewer:
+                # Whether a viewer may write notes is the relay's to say.
+                await _settled(links)
             sent = await opened.send(
                 body,
                 note=note,
@@ -130,6 +133,15 @@ def _stdin() -> str:
             hint="Put it into a file and send the file's name. Nothing was sent.",
         )
     return decode(data).removesuffix("\n")
+
+
+async def _settled(links: list[Link]) -> None:
+    """Wait a while for links to come up."""
+    from crdtsync.links.remembered import wait_settled  # noqa: PLC0415 - slow to import
+
+    with anyio.move_on_after(TOLD_S):
+        for link in links:
+            await wait_settled(link)
 
 
 async def _told(links: list[Link]) -> bool | None:
