@@ -59,11 +59,6 @@ def test_a_mistyped_command_makes_no_session(cli: Cli) -> None:
     assert cli("exprot", "--plain").code == 0
 
 
-@pytest.mark.parametrize("command", ["share", "join"])
-def test_commands_of_later_versions_say_so(cli: Cli, command: str) -> None:
-    assert "not in this version" in refused(cli, command, "x", code=2)
-
-
 def test_wrong_options_point_to_the_help(talk: Cli) -> None:
     assert "See `crdtsync send --help`." in refused(talk, "send", "talk", code=2)
     refused(talk, "show", "talk", "--last", "0", code=2)
