@@ -10,7 +10,7 @@ import pytest
 
 from tests.fuzz.targets import SEEDS, TARGETS
 
-RUNS = {"codec": 20_000, "admission": 20_000, "room": 400}
+RUNS = {"codec": 20_000, "admission": 20_000, "room": 200}
 
 
 @pytest.mark.parametrize("name", TARGETS)
