@@ -17,7 +17,17 @@ from crdtsync_relay.settings import Settings
 
 from crdtsync.sync.closing import CloseCode
 from crdtsync.sync.conduct import window_hello
-from crdtsync.sync.messages import Ack, Evict, Nack, SyncStep1, Update
+from crdtsync.sync.messages import (
+    Ack,
+    Check,
+    Evict,
+    Nack,
+    Ping,
+    Pong,
+    SyncStep1,
+    Update,
+)
+from crdtsync.sync.vectors import digest
 from tests.relay.process import relay_process
 from tests.relay.wire_client import LAYER_2, Replica, ask, connect, relay
 
@@ -39,6 +49,27 @@ async def test_two_clients_converge_and_a_third_gets_it_all(tmp_path: Path) -> N
         await ada.follow_until(lambda: "from bob" in str(ada.text))
         await eve.join()
         assert str(eve.text) == "from ada from bob"
+
+
+async def test_a_check_of_the_same_content_agrees_and_another_starts_the_sync_anew(
+    tmp_path: Path,
+) -> None:
+    async with (
+        relay(tmp_path) as (port, _),
+        connect(port, subprotocols=LAYER_2) as ada,
+        connect(port, subprotocols=LAYER_2) as bob,
+    ):
+        await ada.join(layer_2=True)
+        await bob.join(layer_2=True)
+        await ada.write("from ada")
+        await bob.follow_until(lambda: "from ada" in str(bob.text))
+        await bob.write(" and bob")
+        await ada.follow_until(lambda: "and bob" in str(ada.text))
+        for client, agrees in ((ada, True), (bob, True), (ada, False)):
+            vector = client.doc.get_state() if agrees else b"\0"
+            await client.send(Check(digest(vector)), Ping(7))
+            await client.until(lambda: bool(client.take(Pong)))  # noqa: B023
+            assert bool(client.take(SyncStep1)) is not agrees
 
 
 async def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path) -> None:
