@@ -162,6 +162,13 @@ class Replica:
         by = ticket.origin or self._bell.name
         ticket.happenings = self._fold(change, by)
 
+    def let_go(self) -> None:
+        """Free what is loaded; nobody may use the session any more.
+
+        For shells that open many: collectors notice late how much is unused.
+        """
+        del self.document, self.view, self._folder
+
     @property
     def unsaved(self) -> int:
         """Updates that are not on disk yet."""

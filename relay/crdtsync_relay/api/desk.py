@@ -114,6 +114,7 @@ class Desk:
             yield
         finally:
             self._users -= 1
+            self._let_go()
             self._left_s = self._source.clock.boottime()
             self._note_change()
 
@@ -173,6 +174,13 @@ class Desk:
             scope.cancel()
         self.ready.set()
         self.ended.set()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Free the session once it is closed and nobody looks at it any more."""
+        if self.ended.is_set() and not self._users and self._session is not None:
+            self._session.replica.let_go()
+            self._session = None
 
     async def _until_left(self) -> None:
         clock, idle_s = self._source.clock, self._source.hub.limits.api_idle_s
@@ -213,7 +221,8 @@ class Desk:
                 )
             )
             guests = _Guests(document.client_id)
-            seat = Seat(attendance, name, document, source.clock, guests.show)
+            vector = document.state_vector()
+            seat = Seat(attendance, name, vector, source.clock, guests.show)
             rows = RoomRows(source.log, seat)
             session = Session(
                 place, document, source.log, bell, head=stored.head, rows=rows

@@ -7,12 +7,12 @@ written is read from the log.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
 
 from crdtsync.clock import Clock
-from crdtsync.document import Document
 from crdtsync.errors import CrdtSyncError
 from crdtsync.sync.arrivals import (
     Acked,
@@ -39,13 +39,23 @@ class SeatLost(CrdtSyncError):
     """The room has sent the API away, or does not take what it wrote."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the API says to have: the room need not send it."""
+
+    vector: bytes
+
+    def state_vector(self) -> bytes:
+        return self.vector
+
+
 class Seat:
     """One guest of the API.
 
     Args:
         attendance: Of the room.
         session: The session's id.
-        document: As far as it is in the log.
+        vector: What was in the log at first, as a Yjs state vector.
         clock: For its boottime.
         show: Told the presence of others.
     """
@@ -54,7 +64,7 @@ class Seat:
         self,
         attendance: Attendance,
         session: str,
-        document: Document,
+        vector: bytes,
         clock: Clock,
         show: Callable[[tuple[ClientState, ...]], None],
     ) -> None:
@@ -63,7 +73,7 @@ class Seat:
         self._attendance = attendance
         self._clock = clock
         self._show = show
-        self._peer = Peer(conduct, document, now=clock.boottime())
+        self._peer = Peer(conduct, _Known(vector), now=clock.boottime())
         self._settled = 0
         self._live = anyio.Event()
         self._changed = anyio.Event()
