@@ -5,6 +5,7 @@ Which remotes a session has, `crdtsync.remotes` knows; who joins, `joining` does
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -32,6 +33,9 @@ __all__ = [
 
 NOTE_S: Final = 1.0
 """What is known of a link is written down at most so often."""
+
+MEASURED_S: Final = 6.0
+"""The round trip of a new connection is known after a beat or so."""
 
 
 @asynccontextmanager
@@ -123,7 +127,10 @@ async def _keep_note(session: Session, link: Link, remotes: Remotes) -> None:
                 )
             await _note(session, link, remotes, _seen(session, link, furthest))
             await anyio.sleep(NOTE_S)
-            await changed.wait()
+            unmeasured = link.state == "live" and link.status.round_trip_s is None
+            # The round trip is measured beside everything that is told.
+            with anyio.move_on_after(MEASURED_S if unmeasured else math.inf):
+                await changed.wait()
     finally:
         last = replace(_seen(session, link, furthest), state="offline", reason="")
         with anyio.CancelScope(shield=True):
