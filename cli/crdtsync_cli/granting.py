@@ -55,7 +55,7 @@ async def arbiter(session: Session, command: Command) -> list[str]:
     if not wanted:
         return [_who_grants(session)]
     if wanted == "none":
-        await name_arbiter(session, None)
+        await name_arbiter(session, None, for_good=True)
         return [_who_grants(session)]
     found = [link for link in session.links if wanted in link.name]
     if len(found) != 1:

@@ -68,8 +68,10 @@ class Arbiters:
     async def ask(self, effect: Asked) -> None:
         """Ask the arbiter; what it says is posted, at once if it is the local one."""
         if effect.side == "relay":
-            if len(self._waiting) < WAITING_MAX or not isinstance(effect, fx.Renew):
-                self._waiting.append((effect, self._session.head))
+            # A renewal waits for nothing: it says nothing of what was written.
+            renews = isinstance(effect, fx.Renew)
+            if len(self._waiting) < WAITING_MAX or not renews:
+                self._waiting.append((effect, 0 if renews else self._session.head))
                 self._wake()
             return
         try:

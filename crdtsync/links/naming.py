@@ -5,7 +5,7 @@ It is a fact of the document, so that all windows ask the same one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from crdtsync.errors import OperationFailed
 from crdtsync.links.status import LinkStatus
@@ -28,11 +28,22 @@ def link_to(session: Session, relay: str) -> Link | None:
     return next((link for link in live if relay and link.relay == relay), None)
 
 
-async def name_arbiter(session: Session, link: Link | None) -> None:
+NOBODY: Final = "none"
+"""What `meta.arbiter_at` says when a person wants no relay to grant turns."""
+
+
+async def name_arbiter(
+    session: Session, link: Link | None, *, for_good: bool = False
+) -> None:
     """Let the relay of a live link grant the turns from now on; None: each machine.
 
     A turn that runs under the old one is not stopped. Name another relay while none
     runs, or two may run at once for a while, which is shown then.
+
+    Args:
+        session: Open.
+        link: To the relay.
+        for_good: Without a link, whether none is to be named by itself any more.
 
     Raises:
         OperationFailed: The link is not live, or at its end is no relay.
@@ -47,7 +58,8 @@ async def name_arbiter(session: Session, link: Link | None) -> None:
         )
     with session.replica.edit() as (edit, ticket):
         session.introduce(edit, session.me)
-        edit.set_meta({"arbiter": relay, "arbiter_at": link.name if link else ""})
+        at = link.name if link is not None else NOBODY if for_good else ""
+        edit.set_meta({"arbiter": relay, "arbiter_at": at})
     await ticket.wait()
 
 
@@ -61,8 +73,11 @@ def name_for_owner(session: Session, status: LinkStatus, relay: str) -> None:
     if not relay or meta.created_by != session.me.id:
         return
     replaces = meta.arbiter_at == status.name and meta.arbiter != relay
-    if meta.arbiter and not replaces:
+    unnamed = not meta.arbiter and meta.arbiter_at != NOBODY
+    if not (unnamed or replaces):
         return
-    status.first = not meta.arbiter
+    claims = [turn.claim for turn in session.view.turns.values()]
+    granted = any(claim.grant == "relay" for claim in claims if claim is not None)
+    status.first = not meta.arbiter and not granted
     with session.replica.edit() as (edit, _):
         edit.set_meta({"arbiter": relay, "arbiter_at": status.name})
