@@ -169,6 +169,7 @@ async def test_deltas_come_for_who_wants_them(tmp_path: Path) -> None:
             with document.edit() as edit:
                 edit.append_text("m-2", "Here you are")
             await bring(port, SESSION, document)
+            seen[True].append((await everything.next()).type)
             await post(port, "over", note=True)
             for deltas, stream in ((False, plain), (True, everything)):
                 while "message" not in seen[deltas]:
