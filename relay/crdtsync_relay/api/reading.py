@@ -137,6 +137,8 @@ class Reading:
     async def _open(self, call: Call) -> AsyncGenerator[Session]:
         async with self._desks.at(call.session) as desk:
             with desk.while_open() as session:
+                # Whatever the relay has acknowledged to anybody is in the answer.
+                await session.replica.catch_up()
                 yield session
 
     async def _sessions(self, call: Call) -> Response:

@@ -151,6 +151,8 @@ class Writing:
             with desk.while_open() as session:
                 if session.read_only:
                     raise Refusal(409, f"the session is read-only: {session.read_only}")
+                # What the writer may have seen elsewhere comes before.
+                await session.replica.catch_up()
                 yield session.acting_as(who)
 
     async def _post(self, call: Call) -> Response:
