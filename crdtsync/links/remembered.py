@@ -9,15 +9,15 @@ import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 import anyio
 import anyio.to_thread
 
-from crdtsync.errors import LogUnwritable
+from crdtsync.errors import DataError, LogUnwritable
 from crdtsync.links.connecting import connect_websocket
 from crdtsync.links.link import Link, Links, open_links
+from crdtsync.links.transport import Transport
 from crdtsync.remotes import Remote, Remotes, Seen
 from crdtsync.session import Session
 from crdtsync.session.opening import seed
@@ -25,11 +25,13 @@ from crdtsync.sync.conduct import NOTES
 
 __all__ = [
     "begin_if_empty",
-    "join_remote",
     "open_remembered",
     "wait_settled",
     "wait_told",
 ]
+
+RENEWED_S: Final = 2.0
+"""After a refusal, another token is looked for so often."""
 
 NOTE_S: Final = 1.0
 """What is known of a link is written down at most so often."""
@@ -56,17 +58,50 @@ async def open_remembered(
     named = {remote.name: remote for remote in [*known, *more]}
     async with open_links(session) as links, anyio.create_task_group() as tasks:
         for remote in named.values():
-            link = join_remote(links, remote)
+            latest = _Latest(remotes, session.id, remote)
+            link = links.join(remote.name, latest.connect)
             tasks.start_soon(_keep_note, session, link, remotes)
+            tasks.start_soon(latest.retry_when_renewed, link)
         try:
             yield links
         finally:
             tasks.cancel_scope.cancel()
 
 
-def join_remote(links: Links, remote: Remote) -> Link:
-    """Start the link to a remote."""
-    return links.join(remote.name, partial(connect_websocket, remote.address))
+class _Latest:
+    """How to connect to a remote by what is remembered of it now.
+
+    Another process may have joined again, with another token.
+    """
+
+    def __init__(self, remotes: Remotes, session: str, remote: Remote) -> None:
+        self._remotes = remotes
+        self._session = session
+        self._remote = remote
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncGenerator[Transport]:
+        """Connect; as a `Dial`."""
+        self._remote = await anyio.to_thread.run_sync(self._read)
+        async with connect_websocket(self._remote.address) as transport:
+            yield transport
+
+    async def retry_when_renewed(self, link: Link) -> None:
+        """Wake a link that was refused when there is another token for it."""
+        while True:
+            await link.wait_for("refused")
+            await anyio.sleep(RENEWED_S)
+            found = await anyio.to_thread.run_sync(self._read)
+            if found.address != self._remote.address and link.state == "refused":
+                link.retry()
+                await link.wait_for("connecting", "syncing", "live", "offline")
+
+    def _read(self) -> Remote:
+        with suppress(DataError):
+            for remote in self._remotes.of(self._session):
+                if remote.name == self._remote.name:
+                    return remote
+        return self._remote
 
 
 async def wait_settled(link: Link) -> None:

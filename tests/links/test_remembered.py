@@ -182,3 +182,21 @@ async def test_one_who_only_looks_sees_people_of_other_machines(
         ) as looking:
             with anyio.fail_after(WAIT_S):
                 await looking.wait_for(lambda _: len(looking.people()) == 2)
+
+
+async def test_a_window_that_was_refused_goes_on_once_there_is_another_token(
+    session: str, here: Path, there: Path, place: Place
+) -> None:
+    async with (
+        place.running(),
+        seat(here, session, "ana") as ana,
+        seat(there, session, "bob") as bob,
+    ):
+        await bob.reach("live")
+        await place.revoke(session, "bob")
+        await bob.reach("refused")
+        await ana.session.send("without bob", note=True)
+        link = parse_link(str((await place.invite(session))["link"]))
+        await join_session(link, data=there, person="bob")
+        await bob.until(lambda: "without bob" in bob.texts())
+        await bob.reach("live")
