@@ -85,8 +85,8 @@ def _read_request(stream: BinaryIO) -> _Request:
 
 def _bound(deadline_s: float) -> None:
     """Die by the deadline and stay small even if whoever started this is gone."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, deadline_s)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, deadline_s)
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415 - not everywhere
 

@@ -22,10 +22,15 @@ from crdtsync.sync.trial import encode_request
 
 __all__ = ["TRIAL_DEADLINE_S", "try_apply"]
 
-# Applying 3.3 MB of the worst valid data took 11 s; nobody waits that long.
+# Processor time. Applying 3.3 MB of the worst valid data took 11 s; nobody waits that
+# long.
 TRIAL_DEADLINE_S: Final = 5.0
-# Starting Python and loading the document is not the update's fault.
+# A whole session of 30 MB takes some 4 s to scan, apply, read, load and read again.
+_DEADLINE_S_PER_MIB: Final = 0.25
+# Starting Python and loading the document is not the update's fault, nor is a machine
+# on which much else runs.
 _START_ALLOWANCE_S: Final = 30.0
+_WAIT_FACTOR: Final = 4
 # An answer is a rule and a sentence.
 _ANSWER_BYTES_MAX: Final = 64 << 10
 # `-P` keeps the current folder, which may be anybody's project, off the import path.
@@ -47,7 +52,8 @@ async def try_apply(
     Args:
         state: The document as one update; empty for a new one.
         update: Nothing is known of it.
-        deadline_s: How long that may take, without the start of the process.
+        deadline_s: Processor time that a small one may take, without the start of the
+            process; a large one may take more.
         roots: What readers read, and as what.
         session: The document holds a session (T1-10).
 
@@ -56,10 +62,11 @@ async def try_apply(
             crashed or took too much memory (T3-2).
         OperationFailed: The process could not be started or cannot load the document.
     """
+    deadline_s += len(update) / (1 << 20) * _DEADLINE_S_PER_MIB
     request = encode_request(deadline_s, roots, state, update, session=session)
-    with anyio.move_on_after(deadline_s + _START_ALLOWANCE_S) as scope:
+    with anyio.move_on_after(deadline_s * _WAIT_FACTOR + _START_ALLOWANCE_S) as scope:
         status, answer = await _ask(request)
-    if scope.cancelled_caught or status == -signal.SIGALRM:
+    if scope.cancelled_caught or status == -signal.SIGPROF:
         refuse("T3-1", f"The update could not be applied within {deadline_s:g} s.")
     if status < 0:
         refuse("T3-2", "The update crashes whoever applies or reads it.")
