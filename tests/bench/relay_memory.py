@@ -22,8 +22,9 @@ from crdtsync_relay.kinds import Kinds
 
 from crdtsync.clock import SystemClock
 from crdtsync.log.sqlite import open_sqlite_log
+from crdtsync.sync.closing import CloseCode
 from crdtsync.sync.conduct import window_hello
-from crdtsync.sync.messages import Ping, SyncStep1, SyncStep2
+from crdtsync.sync.messages import Ack, Ping, SyncStep1, SyncStep2
 from tests.bench.rows import Row
 from tests.relay.dialogue import Writer
 from tests.relay.process import relay_process
@@ -215,14 +216,15 @@ def _update() -> bytes:
 
 
 async def _write(port: int, room: str, *, damaged: bool) -> None:
-    async with connect(port, room, subprotocols=()) as client:
+    items = () if damaged else LAYER_2
+    async with connect(port, room, subprotocols=items) as client:
         if damaged:
             code, _ = await client.until_closed()
-            assert code == 4500, code
+            assert code == CloseCode.LOAD_ERROR, code
             return
-        await client.until(lambda: bool(client.take(SyncStep1)))
-        await client.send(SyncStep2(_update()), SyncStep1(b"\0"))
-        await client.until(lambda: bool(client.take(SyncStep2)))
+        # Waiting for the disk keeps rooms from piling up before it.
+        await client.send(window_hello(""), SyncStep2(_update()), SyncStep1(b"\0"))
+        await client.until(lambda: bool(client.take(Ack)))
 
 
 def _row(name: str, each_kb: float, most_kb: float) -> Row:
