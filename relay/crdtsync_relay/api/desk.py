@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from crdtsync.bell.memory import MemoryExchange
 from crdtsync.clock import Clock
 from crdtsync.document import Document
 from crdtsync.entities import Participant
-from crdtsync.errors import CrdtSyncError, LogUnwritable
+from crdtsync.errors import CrdtSyncError
 from crdtsync.identity import Identity, new_window
 from crdtsync.links.bridge import Bridge
 from crdtsync.log import Stored
@@ -31,6 +31,7 @@ from crdtsync.session.place import Place
 from crdtsync.sync.messages import ClientState
 from crdtsync.turns.timing import Timing
 from crdtsync_relay.api.bounds import ANSWER_S
+from crdtsync_relay.api.lending import lend_client_id
 from crdtsync_relay.api.seat import Seat, SeatLost
 from crdtsync_relay.api.written import RoomRows
 from crdtsync_relay.attendance import TurnedAway
@@ -203,7 +204,7 @@ class Desk:
         source, name = self._source, self._name
         async with AsyncExitStack() as stack:
             # Before loading, as in a window: no clock may be used twice (D-10).
-            lent = await stack.enter_async_context(_lent(source.log, name))
+            lent = await stack.enter_async_context(lend_client_id(source.log, name))
             stored = await source.log.load(name)
             document = await _load(stored, lent.client_id)
             place = _place(name, source, lent.read_only)
@@ -229,32 +230,6 @@ class Desk:
             )
             guests.session = lent.session = session
             yield session, seat
-
-
-@dataclass(slots=True)
-class _Lent:
-    """A client id for the session that writes under it."""
-
-    client_id: int | None
-    read_only: str = ""
-    session: Session | None = None
-
-
-@asynccontextmanager
-async def _lent(log: SqliteLog, name: str) -> AsyncGenerator[_Lent]:
-    """Borrow a client id; without one nothing is written."""
-    try:
-        lent = _Lent((await log.lend_client_id(name)).value)
-    except LogUnwritable as error:
-        yield _Lent(None, str(error))
-        return
-    try:
-        yield lent
-    finally:
-        # What is not on disk may have been passed on: then nobody writes under it.
-        if lent.session is None or not lent.session.replica.unsaved:
-            with anyio.CancelScope(shield=True), suppress(LogUnwritable):
-                await log.return_client_id(name, lent.client_id or 0)
 
 
 async def _load(stored: Stored, client_id: int | None) -> Document:
