@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from crdtsync.errors import UsageError
 from crdtsync.links.addresses import is_link, parse_link
 from crdtsync_cli.linking import joined_line
-from crdtsync_cli.sharing import Invitation, share
+from crdtsync_cli.sharing import INVITE_TTL, Invitation, share
 from crdtsync_cli.slash import Command
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ __all__ = ["join_other", "share_this"]
 
 async def share_this(session: Session, command: Command) -> list[str]:
     """Do /share [editor|viewer] [TIME]: make an invite to this session."""
-    role, ttl = "editor", ""
+    role, ttl = "editor", INVITE_TTL
     for word in command.words:
         if word in {"editor", "viewer"}:
             role = word

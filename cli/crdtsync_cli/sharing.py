@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import anyio.to_thread
 
@@ -12,9 +13,13 @@ from crdtsync.links.addresses import SessionLink, parse_link
 from crdtsync.remotes import Remote, Remotes
 from crdtsync.sanitize import clean_line
 from crdtsync.schema import JsonObject, as_text
-from crdtsync_cli.durations import read_duration
+from crdtsync_cli.durations import duration_words, read_duration
 
 __all__ = ["Invitation", "Shared", "chosen_remote", "invite", "share"]
+
+
+INVITE_TTL: Final = "7d"
+"""How long a link is good unless somebody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +28,13 @@ class Invitation:
 
     Attributes:
         role: viewer or editor.
-        ttl: For how long, such as 7d; empty for the relay's default.
+        ttl: For how long, such as 7d.
         uses: For how many people.
         can_approve: Whether they may answer an agent's questions.
     """
 
     role: str = "editor"
-    ttl: str = ""
+    ttl: str = INVITE_TTL
     uses: int = 1
     can_approve: bool = False
 
@@ -114,9 +119,8 @@ async def invite(remote: Remote, session: str, invitation: Invitation) -> Shared
         "role": invitation.role,
         "uses": invitation.uses,
         "can_approve": invitation.can_approve,
+        "life_s": read_duration(invitation.ttl, "--ttl"),
     }
-    if invitation.ttl:
-        body["life_s"] = read_duration(invitation.ttl, "--ttl")
     path = f"/api/v1/sessions/{session}/invites"
     made = await ask_relay(remote.link, "POST", path, body, token=remote.token)
     link, code = as_text(made.get("link")), clean_line(as_text(made.get("code")))
@@ -136,8 +140,8 @@ def _terms(invitation: Invitation) -> str:
     count = invitation.uses
     whom = "one person" if count == 1 else f"{count} people"
     rights = " who may answer the agent" if invitation.can_approve else ""
-    until = f"for {invitation.ttl}" if invitation.ttl else "for 15 minutes"
-    return f"the link lets {whom} in as {invitation.role}{rights}, {until}"
+    until = duration_words(invitation.ttl)
+    return f"the link lets {whom} in as {invitation.role}{rights}, for {until}"
 
 
 def _by_code(remote: Remote, link: SessionLink, code: str) -> list[str]:

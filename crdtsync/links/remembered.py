@@ -78,11 +78,14 @@ class _Latest:
         self._remotes = remotes
         self._session = session
         self._remote = remote
+        self._is_read = True
 
     @asynccontextmanager
     async def connect(self) -> AsyncGenerator[Transport]:
         """Connect; as a `Dial`."""
-        self._remote = await anyio.to_thread.run_sync(self._read)
+        if not self._is_read:
+            self._remote = await anyio.to_thread.run_sync(self._read)
+        self._is_read = False
         async with connect_websocket(self._remote.address) as transport:
             yield transport
 

@@ -15,7 +15,7 @@ from crdtsync_cli.calling import Call
 from crdtsync_cli.commands.options import SessionName
 from crdtsync_cli.linking import join
 from crdtsync_cli.nearby import choose_nearby
-from crdtsync_cli.sharing import Invitation, chosen_remote, share
+from crdtsync_cli.sharing import INVITE_TTL, Invitation, chosen_remote, share
 
 __all__ = ["join_command", "leave_command", "share_command"]
 
@@ -36,7 +36,7 @@ def share_command(  # noqa: PLR0913 - one parameter per option
     ] = Role.editor,
     ttl: Annotated[
         str, typer.Option(metavar="TIME", help="How long the link is good: 30m, 7d.")
-    ] = "",
+    ] = INVITE_TTL,
     uses: Annotated[
         int, typer.Option(metavar="N", min=1, help="How many people it lets in.")
     ] = 1,

@@ -37,7 +37,7 @@ def toolbar(
     waiting = unsynced(session.links)
     if waiting:
         parts.append((f"{waiting} unsynced", "wait"))
-    if session.read_only:
+    if session.read_only and "read-only" not in state:
         parts.append(("read-only", "wait"))
     parts += [(text, "dim") for text in _facts(session, story, now) if text]
     return _fitting([(ink.signs(text), tone) for text, tone in parts], ink, width)
