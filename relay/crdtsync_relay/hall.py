@@ -17,6 +17,7 @@ from crdtsync.sync.wire import PART_BYTES_MAX, encode, split
 from crdtsync_relay.batch import Judge
 from crdtsync_relay.effects import AskArbiter, Close, Effect, Send, Weight
 from crdtsync_relay.intake import Intake, Settled
+from crdtsync_relay.limits import RESYNC_S
 from crdtsync_relay.member import Member
 from crdtsync_relay.presence import Presence
 
@@ -170,6 +171,13 @@ class Hall:
         self.push(member)
         if member.progress.settle(number):
             self._acknowledge(member, now)
+
+    def ask_for_missing(self, member: Member, now: float) -> None:
+        """Ask a member for all it has, unless that was done just now."""
+        if member.protocol is not None and now >= member.resync_at_s:
+            member.resync_at_s = now + RESYNC_S
+            member.protocol.resync(now)
+            self.push(member)
 
     def _acknowledge(self, member: Member, now: float) -> None:
         if member.guest.peer in self.members and member.protocol is not None:

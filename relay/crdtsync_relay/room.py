@@ -22,7 +22,6 @@ from crdtsync_relay.leases import Leases
 from crdtsync_relay.limits import (
     DIGEST_BYTES_MIN,
     FLOOD_RETRY_S,
-    RESYNC_S,
     UNCOMMITTED_BYTES_MAX,
     Limits,
 )
@@ -219,7 +218,7 @@ class Room:
         for member, number, refusal in applied.refused:
             self.hall.refuse(member, number, refusal, now)
         for member in applied.early:
-            self._ask_for_missing(member, now)
+            self.hall.ask_for_missing(member, now)
         if applied.broken:
             self.state = State.LOADING
             self.hall.ask(Load())
@@ -255,7 +254,7 @@ class Room:
         for member in list(self.hall.members.values()):
             self._listener.keep_time(member, now)
         for member in self.hall.intake.parked():
-            self._ask_for_missing(member, now)
+            self.hall.ask_for_missing(member, now)
 
     def release_presence(self, *, now: float) -> None:
         """Pass on presence that was held back for its rate."""
@@ -297,9 +296,3 @@ class Room:
         self.hall.push(member)
         if not member.guest.layer_2:
             self.hall.show_everybody(member, now)
-
-    def _ask_for_missing(self, member: Member, now: float) -> None:
-        if member.protocol is not None and now >= member.resync_at_s:
-            member.resync_at_s = now + RESYNC_S
-            member.protocol.resync(now)
-            self.hall.push(member)

@@ -283,9 +283,8 @@ class Running:
 
     async def _digest(self, batch: Batch) -> None:
         # Its pure Python parts let other rooms go on; the native ones are short.
-        outcome = await anyio.to_thread.run_sync(
-            batch.digest, limiter=self._shared.digests
-        )
+        limiter = self._shared.digests
+        outcome = await anyio.to_thread.run_sync(batch.digest, limiter=limiter)
         if self.room.state is not State.DEAD:
             self.room.digested(batch, outcome, now=self.now)
             self.carry_out()
