@@ -125,9 +125,7 @@ class Disk:
         """
         await self.make()
         log, tally = self._shared.log, self._shared.tally
-        appended = await log.append(
-            self._room, updates, origin=ORIGIN, after=self.head
-        )
+        appended = await log.append(self._room, updates, origin=ORIGIN, after=self.head)
         self._advance(appended.last)
         self._rows += len(updates)
         tally.commits += 1
