@@ -177,7 +177,7 @@ class MemoryLog:
     async def raise_epoch(
         self, doc: str, epoch: int, attempt: int, raised: int
     ) -> bool:
-        """Let the lease go on under a higher epoch; False if it is lost, or too high."""
+        """Let the lease go on under a higher epoch; False if lost, or too high."""
         return await self._ask(
             doc, lambda lease: lease.raise_epoch(epoch, attempt, raised)
         )

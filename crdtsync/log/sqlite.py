@@ -128,7 +128,7 @@ class SqliteLog:
         return await self._writing().run(work)
 
     async def remove(self, doc: str) -> None:
-        """Remove a document with everything of it, for good; nobody may have it open."""
+        """Remove a document with everything of it, for good; nobody has it open."""
         await self._write(rows.remove, doc)
 
     async def load(self, doc: str) -> Stored:
@@ -233,7 +233,7 @@ class SqliteLog:
     async def raise_epoch(
         self, doc: str, epoch: int, attempt: int, raised: int
     ) -> bool:
-        """Let the lease go on under a higher epoch; False if it is lost, or too high."""
+        """Let the lease go on under a higher epoch; False if lost, or too high."""
         return await self._ask(
             doc, lambda lease: lease.raise_epoch(epoch, attempt, raised)
         )
