@@ -219,3 +219,16 @@ def test_the_page_of_the_document_names_each_root() -> None:
     text = (DOCS / "how-it-works" / "document.md").read_text(encoding="utf-8")
     roots = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     assert roots == list(crdtsync.schema.ROOTS)
+
+
+def test_the_tests_that_pages_name_exist() -> None:
+    named = [
+        (page, *re.findall(r"[^`:]+", place))
+        for page in NAMES
+        for place in re.findall(r"`(tests/[^`]+)`", (ROOT / page).read_text("utf-8"))
+    ]
+    assert named
+    for page, path, *names in named:
+        assert (ROOT / path).exists(), (page, path)
+        for name in names:
+            assert f"def {name}(" in (ROOT / path).read_text("utf-8"), (page, name)

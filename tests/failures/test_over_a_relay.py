@@ -227,7 +227,7 @@ async def test_fifty_reconnects_change_nothing(tmp_path: Path) -> None:
 
 
 async def test_everybody_has_the_same_order(tmp_path: Path) -> None:
-    """Story 19: three write at once, two of them apart."""
+    """Stories 19 and 28: three write at once, two of them apart."""
     folders = await make_machines(tmp_path, "ana", "bob", "eve")
     async with (
         relay_process(tmp_path / "relay") as relay,
