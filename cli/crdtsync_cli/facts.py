@@ -63,7 +63,7 @@ def agent_hint(session: Session) -> str:
 def who_lines(session: Session) -> list[str]:
     """Who is here, one line each."""
     rows = []
-    for person in session.people():
+    for person in session.presence:
         notes = []
         if person.participant == session.me.id:
             notes.append("you")
@@ -90,7 +90,7 @@ def who_json(session: Session) -> list[JsonObject]:
             "windows": [window.window for window in person.windows],
             "agents": list[JsonValue](_agents(person)),
         }
-        for person in session.people()
+        for person in session.presence
     ]
 
 
@@ -129,7 +129,7 @@ def status_lines(session: Session) -> list[str]:
     view = session.view
     named = view.meta.title not in {"", session.name}
     title = f" {excerpt(view.meta.title)}" if named else ""
-    people = ", ".join(clean_line(p.name) for p in session.people())
+    people = ", ".join(clean_line(p.name) for p in session.presence)
     rows = [
         ("session", f"{session.name}{title}  {session.id}"),
         ("here", people or "nobody"),
@@ -172,7 +172,7 @@ def status_json(session: Session) -> JsonObject:
         "title": view.meta.title,
         "seq": session.head,
         "messages": view.message_count,
-        "people": [person.name for person in session.people()],
+        "people": [person.name for person in session.presence],
         "agents": list[JsonValue](session.agents()),
         "links": [fact.json for fact in link_facts(session)],
         "policies": list[JsonValue](_policies(session)),
@@ -201,7 +201,7 @@ def _policies(session: Session) -> list[str]:
     """What the agents here may do without asking, one sentence each."""
     found = {
         policy_in_words(person.name, window.info)
-        for person in session.people()
+        for person in session.presence
         for window in person.windows
     }
     return sorted(map(clean_line, found - {""}))

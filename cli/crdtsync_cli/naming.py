@@ -26,7 +26,7 @@ def find_participant(session: Session, word: str) -> tuple[str, str]:
     """
     wanted = word.strip().removeprefix("@").casefold()
     known = {p.id: p.name for p in session.view.participants.values()}
-    known |= {person.participant: person.name for person in session.people()}
+    known |= {person.participant: person.name for person in session.presence}
     for participant, name in known.items():
         if wanted in (name.casefold(), participant.casefold()):
             return participant, clean_line(name)

@@ -67,7 +67,7 @@ class SessionCast(SessionScene):
 
     def role_of(self, participant: str) -> str:
         """The role somebody who is here has; "" if unknown."""
-        for person in self._session.people():
+        for person in self._session.presence:
             if person.participant == participant:
                 return person.role
         return ""

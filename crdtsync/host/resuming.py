@@ -21,7 +21,7 @@ def resumable(session: Session, spec: AgentSpec, cwd: str) -> str | None:
     wanted = {"name": spec.name, "machine": place.identity.machine, "cwd": cwd}
     if any(told.get(key) != value for key, value in wanted.items()):
         return None
-    here = {w.window for person in session.people() for w in person.windows}
+    here = {w.window for person in session.presence for w in person.windows}
     if told.get("window") in here - {place.window}:
         return None
     return as_text(told.get("session")) or None

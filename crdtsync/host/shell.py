@@ -163,7 +163,7 @@ class Host:
 
     def _warm_up(self) -> None:
         """Start the agent before it is needed, unless others may be the ones to run."""
-        windows = (w for person in self._session.people() for w in person.windows)
+        windows = (w for person in self._session.presence for w in person.windows)
         if sum("agent" in window.info for window in windows) == 1:
             self.driver.warm_up()
 

@@ -151,13 +151,14 @@ class Session:
         """The log's sequence number up to which this window has seen everything."""
         return self.replica.head
 
-    def people(self) -> list[Person]:
+    @property
+    def presence(self) -> list[Person]:
         """Who is here now, by name, with all their windows."""
         return self.company.people()
 
     def agents(self) -> list[str]:
         """Names of the agents that windows here offer to run turns with."""
-        infos = (state.info for p in self.people() for state in p.windows)
+        infos = (state.info for p in self.presence for state in p.windows)
         return sorted({str(info["agent"]) for info in infos if info.get("agent")})
 
     def actor(self, who: str) -> Actor | None:
@@ -169,7 +170,7 @@ class Session:
             known = self.view.participant_table.get(key)
             if known is not None:
                 return Actor(known.id, known.name, known.kind)
-        for person in self.people():
+        for person in self.presence:
             if person.participant in keys:
                 return Actor(person.participant, person.name, person.kind)
         for key in keys:

@@ -67,7 +67,7 @@ def as_called(place: Place, document: Document) -> Place:
 
 def _check_free(session: Session, name: str) -> None:
     others = {p.id: p.name for p in session.view.participants.values()}
-    others |= {person.participant: person.name for person in session.people()}
+    others |= {person.participant: person.name for person in session.presence}
     others.pop(session.me.id, None)
     if name.casefold() in {other.casefold() for other in others.values()}:
         raise UsageError(

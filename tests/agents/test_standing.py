@@ -41,7 +41,7 @@ async def test_a_policy_is_told_to_those_who_are_here_and_who_come(data: Path) -
         open_session("x", data=data, name="ana") as ana,
         open_session("x", data=data, name="bob") as bob,
     ):
-        await until(bob, lambda _: len(bob.people()) == 2)
+        await until(bob, lambda _: len(bob.presence) == 2)
         with ana.events() as at_ana, bob.events() as at_bob:
             async with run_agent(ana, ECHO, settings):
                 assert await policy_told(at_ana) == YOLO

@@ -131,7 +131,7 @@ async def test_a_session_that_another_window_uses_is_not_loaded(data: Path) -> N
             cwd = str(Path.cwd())
             assert resumable(bob, fresh(), cwd) is None
             assert resumable(ana, fresh(), cwd) == "s1"
-        await until(ana, lambda _: len(ana.people()) == 1)
+        await until(ana, lambda _: len(ana.presence) == 1)
     async with open_session("x", data=data, name="bob", timing=QUICK) as bob:
         assert resumable(bob, fresh(), cwd) == "s1"
         assert resumable(bob, ECHO, cwd) is None

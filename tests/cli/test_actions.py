@@ -47,7 +47,7 @@ async def talk(data: Path) -> AsyncGenerator[Talk]:
         open_session("talk", data=data, name="ana") as ana,
         open_session("talk", data=data, name="bob") as bob,
     ):
-        await ana.wait_for(lambda _: len(ana.people()) == 2)
+        await ana.wait_for(lambda _: len(ana.presence) == 2)
         yield Talk(ana, bob)
 
 
@@ -202,7 +202,7 @@ async def test_followed_tools_are_shown_and_the_others_see_it(tmp_path: Path) ->
         assert len(printed) == 22
 
         def follows(name: str) -> bool:
-            windows = (w for p in here.bob.people() for w in p.windows)
+            windows = (w for p in here.bob.presence for w in p.windows)
             return any(w.following == name for w in windows)
 
         await here.bob.wait_for(lambda _: follows(here.bob.me.id))

@@ -29,7 +29,7 @@ async def session(tmp_path: Path) -> AsyncGenerator[Session]:
         open_session("talk", data=tmp_path, name="bob") as bob,
     ):
         await bob.send("psst", note=True)
-        await ana.wait_for(lambda view: len(ana.people()) == 2)
+        await ana.wait_for(lambda view: len(ana.presence) == 2)
         yield ana
 
 

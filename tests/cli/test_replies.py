@@ -6,9 +6,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+from crdtsync_cli.terminal.ink import Ink
+from crdtsync_cli.terminal.painter import Painter
 from crdtsync_cli.terminal.replies import clipboard, pager
 
 from crdtsync.entities import Message
+from crdtsync.session.opening import open_session
 
 from .agentless import run_tool, start_turn
 from .window import Window, prompt_rows, window
@@ -149,3 +152,12 @@ def test_the_pager_is_the_persons_own(
     wanted: dict[str, str], found: tuple[str, ...]
 ) -> None:
     assert pager(wanted) == found
+
+
+async def test_a_link_is_not_cut_where_the_window_ends(tmp_path: Path) -> None:
+    link = f"https://relay.example.org/s/{'x' * 90}"
+    async with open_session("s", data=tmp_path, name="ana") as session:
+        painter = Painter(session, Ink(colors=False))
+        shown = painter.reply([link, "a word " * 20], 60)
+    assert f"  {link}\n" in shown
+    assert all(len(row) <= 60 for row in shown.splitlines()[1:])

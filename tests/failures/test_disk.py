@@ -84,7 +84,7 @@ async def test_a_read_only_folder_can_be_read_and_says_why_no_more(
         assert "sessions" in bob.read_only
         with pytest.raises(DataError, match="read-only here"):
             await bob.send("no")
-        assert [p.name for p in bob.people()] == []
+        assert [p.name for p in bob.presence] == []
     with pytest.raises(LogUnwritable, match="cannot be written"):
         async with open_session("y", data=data, name="bob"):
             pass

@@ -63,7 +63,7 @@ async def test_ten_windows_attach_and_nobody_is_dropped(data: Path) -> None:
             windows.append(await stack.enter_async_context(opening))
         for session in windows:
             with anyio.fail_after(20):
-                await session.wait_for(lambda _, s=session: len(s.people()) == 10)  # type: ignore[misc]
+                await session.wait_for(lambda _, s=session: len(s.presence) == 10)  # type: ignore[misc]
         await stack.enter_async_context(run_agent(windows[0], ECHO))
         for session in windows:
             sent = await session.send(session.me.name)
@@ -71,7 +71,7 @@ async def test_ten_windows_attach_and_nobody_is_dropped(data: Path) -> None:
                 await session.wait_turn(sent.id)
         await level(*windows)
         assert len({digest(session) for session in windows}) == 1
-        assert all(len(session.people()) == 10 for session in windows)
+        assert all(len(session.presence) == 10 for session in windows)
         assert len(windows[9].view.messages) == 20
 
 

@@ -45,7 +45,7 @@ def state(session: Session) -> dict[str, Any]:
             for t in reading.order
         ],
         "open": [a.id for a in view.open_approvals()],
-        "people": sorted(p.name for p in session.people()),
+        "people": sorted(p.name for p in session.presence),
     }
 
 
@@ -65,7 +65,7 @@ async def obey(session: Session, command: dict[str, Any]) -> dict[str, Any]:
         case {"state": _}:
             head, people = command.get("head", 0), command.get("people", 0)
             await session.wait_for(lambda _: session.head >= head)
-            await session.wait_for(lambda _: len(session.people()) >= people)
+            await session.wait_for(lambda _: len(session.presence) >= people)
             return state(session)
     raise AssertionError(command)
 

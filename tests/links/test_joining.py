@@ -72,7 +72,7 @@ async def test_a_code_lets_in_once_and_brings_the_history(
         await bob.until(lambda: set(bob.texts()) == everything)
         assert bob.session.view.meta.created_by == ana.session.me.id
         names = ["ana", "bob"]
-        await ana.until(lambda: [p.name for p in ana.session.people()] == names)
+        await ana.until(lambda: [p.name for p in ana.session.presence] == names)
 
 
 async def test_the_link_that_was_used_to_join_opens_the_session_ever_after(

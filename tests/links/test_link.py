@@ -539,13 +539,13 @@ async def test_people_see_each_other_over_a_relay(
             await bob.until(lambda: names(bob) == ["ana", "bob"])
             bob.session.company.note_input(typing=True)
             await ana.until(
-                lambda: any(p.typing for p in ana.session.people() if p.name == "bob")
+                lambda: any(p.typing for p in ana.session.presence if p.name == "bob")
             )
         await ana.until(lambda: names(ana) == ["ana"])
 
 
 def names(end: Linked) -> list[str]:
-    return [person.name for person in end.session.people()]
+    return [person.name for person in end.session.presence]
 
 
 @both

@@ -140,7 +140,7 @@ async def test_a_viewer_who_leaves_leaves_by_name(
         await join_session(link, data=tmp_path / "vic", person="vic")
         with ana.session.events() as events:
             async with seat(tmp_path / "vic", session, "vic"):
-                await ana.until(lambda: len(ana.session.people()) == 2)
+                await ana.until(lambda: len(ana.session.presence) == 2)
             with anyio.fail_after(WAIT_S):
                 async for event in events:
                     if event.type == "participant.left":
@@ -176,12 +176,12 @@ async def test_one_who_only_looks_sees_people_of_other_machines(
         seat(here, session, "ana") as ana,
         seat(there, session, "bob"),
     ):
-        await ana.until(lambda: len(ana.session.people()) == 2)
+        await ana.until(lambda: len(ana.session.presence) == 2)
         async with open_session(
             session, data=here, mode="reader", timing=QUICK
         ) as looking:
             with anyio.fail_after(WAIT_S):
-                await looking.wait_for(lambda _: len(looking.people()) == 2)
+                await looking.wait_for(lambda _: len(looking.presence) == 2)
 
 
 async def test_a_window_that_was_refused_goes_on_once_there_is_another_token(

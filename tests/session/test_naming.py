@@ -27,7 +27,7 @@ async def test_everybody_sees_the_new_name_and_who_had_it(tmp_path: Path) -> Non
                 lambda view: view.tail(1)[0].text == "was called ana until now"
             )
             await bob.wait_for(
-                lambda _: "Anna Maria" in {person.name for person in bob.people()}
+                lambda _: "Anna Maria" in {person.name for person in bob.presence}
             )
 
 
@@ -36,7 +36,7 @@ async def test_the_session_remembers_the_name(tmp_path: Path) -> None:
         await take_name(ana, "anna")
     async with open_session("talk", data=tmp_path, name="ana") as again:
         assert again.me.name == "anna"
-        assert [person.name for person in again.people()] == ["anna"]
+        assert [person.name for person in again.presence] == ["anna"]
     async with open_session("other", data=tmp_path, name="ana") as other:
         assert other.me.name == "ana"
 

@@ -254,15 +254,15 @@ async def test_a_reader_writes_nothing(data: Path) -> None:
                 await bob.send("no")
             await ana.send("more")
             await until(bob, lambda view: view.message_count == 2)
-            assert [p.name for p in ana.people()] == ["ana"]
+            assert [p.name for p in ana.presence] == ["ana"]
 
 
 async def test_a_writer_is_not_seen_but_named(data: Path) -> None:
     async with open_session("x", data=data, name="ana") as ana:
         async with open_session("x", data=data, name="bob", mode="writer") as bob:
             await bob.send("hello")
-            await bob.wait_for(lambda _: [p.name for p in bob.people()] == ["ana"])
-            assert [p.name for p in ana.people()] == ["ana"]
+            await bob.wait_for(lambda _: [p.name for p in bob.presence] == ["ana"])
+            assert [p.name for p in ana.presence] == ["ana"]
         await until(ana, lambda view: view.message_count == 1)
         assert ana.view.name_of(ana.view.messages[0].author) == "bob"
 
@@ -622,7 +622,7 @@ async def test_who_was_here_before_is_not_said_to_come(data: Path) -> None:
         with ana.events() as anas:
             async with open_session("x", data=data, name="bob") as bob:
                 with bob.events() as bobs:
-                    await bob.wait_for(lambda _: len(bob.people()) == 2)
+                    await bob.wait_for(lambda _: len(bob.presence) == 2)
                     await bob.send("here", note=True)
                     types = [e.type for e in await read_until(bobs, "message")]
                     assert types[0] == "session.opened"
@@ -646,12 +646,12 @@ async def test_a_reader_that_falls_behind_is_told_to_read_anew(
 
 async def test_a_payload_of_another_version_is_passed_over(data: Path) -> None:
     async with two(data) as (ana, bob):
-        await ana.wait_for(lambda _: len(ana.people()) == 2)
+        await ana.wait_for(lambda _: len(ana.presence) == 2)
         for payload in (b"p", b"p{", b"pnull", b"g", b"gx", b"??"):
             bob.bell.ring(payload)
         await bob.send("still here")
         await until(ana, lambda view: view.message_count == 1)
-        assert len(ana.people()) == 2
+        assert len(ana.presence) == 2
 
 
 async def test_the_last_window_folds_a_long_log(data: Path) -> None:
@@ -678,9 +678,9 @@ async def test_presence_events_count_people_and_not_windows(data: Path) -> None:
                     open_session("x", data=data, name="bob"),
                 ):
                     await ana.wait_for(
-                        lambda _: sum(len(p.windows) for p in ana.people()) == 3
+                        lambda _: sum(len(p.windows) for p in ana.presence) == 3
                     )
-                await ana.wait_for(lambda _: len(ana.people()) == 1)
+                await ana.wait_for(lambda _: len(ana.presence) == 1)
             ana.notify(ParticipantLeft("end", 0))
             with anyio.fail_after(10):
                 async for event in events:
@@ -701,7 +701,7 @@ async def test_two_windows_that_die_at_once_are_one_person_who_left(
         two(data) as (ana, bob),
         open_session("x", data=data, name="bob") as other,
     ):
-        await ana.wait_for(lambda _: sum(len(p.windows) for p in ana.people()) == 3)
+        await ana.wait_for(lambda _: sum(len(p.windows) for p in ana.presence) == 3)
         with ana.events() as events:
             ana.company.dead([bob.place.window, other.place.window])
             ana.notify(ParticipantLeft("end", 0))
@@ -714,11 +714,11 @@ async def test_two_windows_that_die_at_once_are_one_person_who_left(
 
 async def test_typing_shows_and_ends_with_the_message(data: Path) -> None:
     async with two(data) as (ana, bob):
-        await ana.wait_for(lambda _: len(ana.people()) == 2)
+        await ana.wait_for(lambda _: len(ana.presence) == 2)
         bob.company.note_input(typing=True)
-        await ana.wait_for(lambda _: any(p.typing for p in ana.people()))
+        await ana.wait_for(lambda _: any(p.typing for p in ana.presence))
         await bob.send("done")
-        await ana.wait_for(lambda _: not any(p.typing for p in ana.people()))
+        await ana.wait_for(lambda _: not any(p.typing for p in ana.presence))
 
 
 async def test_an_actor_is_known_by_participant_runner_and_presence(

@@ -145,7 +145,7 @@ def _commands(prefix: str) -> Iterator[Proposal]:
 
 def _people(session: Session, prefix: str) -> Iterator[Proposal]:
     """Everybody who is here, then everybody who ever wrote; names without spaces."""
-    here = {person.participant: person.name for person in session.people()}
+    here = {person.participant: person.name for person in session.presence}
     known = {p.id: p.name for p in session.view.participants.values()}
     for participant, name in {**here, **known}.items():
         if participant != session.me.id and " " not in name:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from crdtsync.events import Reset, SessionEvent, SessionOpened
 from crdtsync.sanitize import clean_text
 from crdtsync_cli.scene import SessionCast
@@ -60,8 +62,10 @@ class Painter:
         return self._canvas.drawn(blocks, width)
 
     def reply(self, lines: Sequence[str], width: int) -> str:
-        """What a slash command answers."""
-        return self.drawn([Line(f"  {line}", "") for line in lines], width)
+        """What a slash command answers; links stay whole, to be copied."""
+        return "".join(
+            self.drawn([Line(f"  {line}", "")], _room(line, width)) for line in lines
+        )
 
     def error(self, text: str, hint: str, width: int) -> str:
         """What went wrong with what was typed."""
@@ -97,3 +101,9 @@ def _title(opened: SessionOpened) -> Line:
     if opened.title not in {"", opened.name}:
         named = f" {excerpt(opened.title)}"
     return Line(f"session {opened.name}{named} · /help", ruled=True)
+
+
+def _room(line: str, width: int) -> int:
+    """How wide a line may get: one that is only a link as wide as it is."""
+    is_link = "://" in line and " " not in line
+    return max(width, cell_len(line) + 2) if is_link else width

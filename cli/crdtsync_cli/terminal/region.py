@@ -207,7 +207,7 @@ class Region:
 
     def _typing(self, width: int) -> list[list[Part]]:
         me = self._session.me.id
-        people = [p for p in self._session.people() if p.participant != me]
+        people = [p for p in self._session.presence if p.participant != me]
         names = [f"{level_line(p.name)} is typing" for p in people if p.typing]
         said = self.sign(f"… {', '.join(names)}")
         return [[(self._ink.cut(said, width), "dim")]] if names else []

@@ -74,7 +74,7 @@ def seconds(since: datetime, now: datetime) -> str:
 
 
 def _facts(session: Session, story: Story, now: datetime) -> list[str]:
-    people, view = session.people(), session.view
+    people, view = session.presence, session.view
     me = session.me.id
     others = [level_line(p.name) for p in people if p.participant != me]
     faces = " ".join(others[:FACES_MAX])

@@ -165,7 +165,7 @@ class Reading:
                     "created_at": meta.created_at,
                     "created_by": meta.created_by,
                     "messages": view.message_count,
-                    "here": len(session.people()),
+                    "here": len(session.presence),
                     "busy": running is not None,
                     "turn": _turn(running) if running else None,
                     "queue": len(view.pending),
@@ -204,7 +204,7 @@ class Reading:
 
     async def _participants(self, call: Call) -> Response:
         async with self._open(call) as session:
-            here = {person.participant: person for person in session.people()}
+            here = {person.participant: person for person in session.presence}
             known = dict(session.view.participants)
             for key, person in here.items():
                 known.setdefault(key, Participant(key, person.name, person.kind))
