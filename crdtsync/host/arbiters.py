@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import anyio
 
 from crdtsync.agents.tasks import open_tasks
-from crdtsync.errors import ConnectionFailed, LogUnwritable
+from crdtsync.errors import ConnectionFailed, LogUnwritable, OperationFailed
 from crdtsync.links.naming import arbiter_link, link_to
 from crdtsync.session import Session
 from crdtsync.sync.leasing import LeaseOperation, LeaseRequest
@@ -109,8 +109,13 @@ class Arbiters:
     async def watch(self) -> None:
         """Tell the runner of its link to the relay that grants; in a task of its own.
 
-        The link counts as live once what was missed has been applied here.
+        The link counts as live once what was missed has been applied here. It ends when
+        the session is closed.
         """
+        with suppress(OperationFailed):
+            await self._watch()
+
+    async def _watch(self) -> None:
         while True:
             await self._session.wait_for(lambda _: self.link is not None)
             link = self.link
