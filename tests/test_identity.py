@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 import re
 import shutil
+import sys
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
