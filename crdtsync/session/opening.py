@@ -39,7 +39,6 @@ from crdtsync.session.company import PRESENT
 from crdtsync.session.folding import fold_log, fold_now_and_then
 from crdtsync.session.naming import as_called
 from crdtsync.session.place import Place, stamp
-from crdtsync.session.replica import GREW
 from crdtsync.turns.timing import Timing
 
 Mode: TypeAlias = Literal["member", "writer", "reader"]
@@ -290,22 +289,16 @@ async def _follow(session: Session) -> None:
         payloads: list[bytes] = [b""]
         with anyio.move_on_after(FOLLOW_S):
             payloads = await session.bell.wait()
+        behind = False
         for payload in payloads:
             if payload.startswith(PRESENT):
                 session.company.receive(payload[len(PRESENT) :])
-        if any(_is_behind(session, payload) for payload in payloads):
+            else:
+                behind = session.replica.hear(payload) or behind
+        if behind:
             # A file that cannot be read for a moment is read at the next beat.
             with suppress(LogUnwritable):
                 await session.replica.catch_up()
-
-
-def _is_behind(session: Session, payload: bytes) -> bool:
-    if payload.startswith(PRESENT):
-        return False
-    if payload.startswith(GREW):
-        with suppress(ValueError):
-            return int(payload[len(GREW) :]) > session.head
-    return True
 
 
 async def _close(

@@ -29,7 +29,13 @@ from crdtsync.view import SessionView
 from crdtsync.view.fold import Folder
 
 GREW = b"g"
-"""First byte of the bell payload "the log grew"; the head follows in digits."""
+"""First byte of the bell payload "the log grew".
+
+The head follows in digits, then, if one short row was appended, a blank and that row.
+"""
+
+RUNG_BYTES_MAX = 2048
+"""A row up to this size goes along with the bell, which spares others the reading."""
 
 
 @dataclass(slots=True, eq=False)
@@ -228,7 +234,7 @@ class Replica:
                 self._refuse(batch)
                 return True
             # First of all, as other windows wait for it.
-            self._ring(max(self.head, appended.last))
+            self._ring(max(self.head, appended.last), batch)
             self._saved(batch, appended)
         return True
 
@@ -277,9 +283,26 @@ class Replica:
             self._tell([Happening(failure)], self.head)
         self._broken = error
 
-    def _ring(self, head: int) -> None:
+    def _ring(self, head: int, batch: Sequence[Ticket]) -> None:
         """Tell the other windows how far the log is."""
-        self._bell.ring(GREW + str(head).encode())
+        payload = GREW + str(head).encode()
+        if len(batch) == 1 and len(batch[0].update) <= RUNG_BYTES_MAX:
+            payload += b" " + batch[0].update
+        self._bell.ring(payload)
+
+    def hear(self, payload: bytes) -> bool:
+        """Take up what another window's bell tells.
+
+        Returns:
+            Whether the log has to be read.
+        """
+        digits, _, row = payload.removeprefix(GREW).partition(b" ")
+        if not (payload.startswith(GREW) and digits.isdigit()):
+            return True
+        seq = int(digits)
+        if row and seq == self.head + 1 and not self._turn.locked():
+            self._apply([row], seq)
+        return seq > self.head
 
     async def catch_up(self) -> None:
         """Read and apply what others appended."""
