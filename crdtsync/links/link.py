@@ -77,6 +77,11 @@ class Link:
         return self.status.unsynced
 
     @property
+    def retry_at_s(self) -> float | None:
+        """The boottime of the next try, or of the one under way, while offline."""
+        return self.status.retry_at_s
+
+    @property
     def live(self) -> bool:
         """Whether both ends have told each other everything."""
         return self._connection is not None and self._connection.live
@@ -156,6 +161,7 @@ class Link:
             pause_s = self._backoff.next_s(
                 live_s=live_s, retry_after_s=ending.retry_after_s
             )
+            self.status.retry_at_s = self._session.place.clock.boottime() + pause_s
             with anyio.move_on_after(pause_s):
                 await self._wanted.wait()
 

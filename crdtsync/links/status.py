@@ -31,6 +31,8 @@ class LinkStatus:
         reason: Why it is offline, read-only or refused, in words; may be empty.
         safe_seq: Everything of the log up to here is at the other end; None until
             that is known for the first time.
+        retry_at_s: The boottime of the next try, or of the one under way; None unless
+            it is offline.
         round_trip_s: The last one measured.
         mismatches: How often a check found the documents different.
         role: What this window is there, as last told; empty before the first word.
@@ -44,6 +46,7 @@ class LinkStatus:
         self.state: LinkState = "connecting"
         self.reason = ""
         self.safe_seq: int | None = None
+        self.retry_at_s: float | None = None
         self.round_trip_s: float | None = None
         self.mismatches = 0
         self.role = ""
@@ -56,6 +59,7 @@ class LinkStatus:
 
     def to(self, state: LinkState, reason: str = "") -> None:
         """Change the state."""
+        self.retry_at_s = None
         if (state, reason) != (self.state, self.reason):
             self.state, self.reason = state, reason
             self._session.notify(ConnectionChanged(self.name, state, reason))

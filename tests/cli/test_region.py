@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from crdtsync_cli.terminal.ink import Ink
-from crdtsync_cli.terminal.links import link_words, unsynced
+from crdtsync_cli.terminal.links import counts_down, link_words, unsynced
 from crdtsync_cli.terminal.painter import Painter
 from crdtsync_cli.terminal.region import Region
 from crdtsync_cli.terminal.toolbar import toolbar, usage_words
@@ -160,6 +160,7 @@ async def test_the_toolbar_drops_what_is_to_the_right(tmp_path: Path) -> None:
 class Facts:
     state: str
     unsynced: int | None = 0
+    retry_at_s: float | None = None
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,17 @@ class Facts:
     ],
 )
 def test_the_links_are_one_sign(states: list[str], words: str) -> None:
-    assert link_words([Facts(state) for state in states])[0] == words
+    assert link_words([Facts(state) for state in states], 0.0)[0] == words
+
+
+def test_the_next_try_is_counted_down() -> None:
+    away = [Facts("offline", 3, 107.2), Facts("offline", 3, 104.2)]
+    assert not counts_down([Facts("live")])
+    assert counts_down(away)
+    assert link_words(away[1:], 100.0)[0] == "◐ reconnecting 5s, edits are kept here"
+    assert link_words(away, 103.5)[0].startswith("◐ reconnecting 1s")
+    assert link_words(away, 110.0)[0].startswith("◐ reconnecting 0s")
+    assert link_words([*away, Facts("live")], 103.5)[0] == "● live 1/3"
 
 
 def test_unsynced_is_what_no_other_end_has() -> None:

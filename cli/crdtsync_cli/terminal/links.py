@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
-__all__ = ["LinkFacts", "link_words", "unsynced"]
+__all__ = ["LinkFacts", "counts_down", "link_words", "unsynced"]
 
 
 class LinkFacts(Protocol):
@@ -21,10 +22,16 @@ class LinkFacts(Protocol):
         """Updates here that the other end has not confirmed; None if unknown."""
         ...
 
+    @property
+    def retry_at_s(self) -> float | None:
+        """The boottime of the next try while offline; None if there is none."""
+        ...
 
-def link_words(links: Sequence[LinkFacts]) -> tuple[str, str]:
-    """The state of all links in a sign and words, and its tone."""
+
+def link_words(links: Sequence[LinkFacts], now_s: float) -> tuple[str, str]:
+    """The state of all links at a boottime in a sign and words, and its tone."""
     states = [link.state for link in links]
+    tries = [link.retry_at_s for link in links if link.retry_at_s is not None]
     live = sum(state in {"live", "read-only"} for state in states)
     if not states:
         found = ("● local", "dim")
@@ -36,12 +43,20 @@ def link_words(links: Sequence[LinkFacts]) -> tuple[str, str]:
         found = ("◐ syncing", "wait")
     elif "connecting" in states:
         found = ("◐ connecting", "wait")
+    elif tries:
+        left_s = max(0, math.ceil(min(tries) - now_s))
+        found = (f"◐ reconnecting {left_s}s, edits are kept here", "wait")
     elif "refused" in states:
         found = ("○ refused", "bad")
     else:
         found = ("○ offline, edits are kept here", "bad")
     words, tone = found
     return (f"{words} {live}/{len(states)}" if len(states) > 1 else words), tone
+
+
+def counts_down(links: Sequence[LinkFacts]) -> bool:
+    """Whether the words change by themselves each second."""
+    return any(link.retry_at_s is not None for link in links)
 
 
 def unsynced(links: Sequence[LinkFacts]) -> int:

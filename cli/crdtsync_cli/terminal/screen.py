@@ -28,6 +28,7 @@ from crdtsync_cli.terminal.alerts import Alerts
 from crdtsync_cli.terminal.block import Block, Line, Said
 from crdtsync_cli.terminal.ink import Ink
 from crdtsync_cli.terminal.layout import Desk
+from crdtsync_cli.terminal.links import counts_down
 from crdtsync_cli.terminal.live import SyncOutput
 from crdtsync_cli.terminal.look import Look
 from crdtsync_cli.terminal.noise import quiet
@@ -55,6 +56,9 @@ STILL_S: Final = 0.5
 """Without motion only the seconds pass, and these need not be exact."""
 IDLE_S: Final = 4.0
 """Idle, most changes come as events; the others are looked for so often."""
+
+COUNT_S: Final = 1.0
+"""Seconds until the next try of a link are counted down."""
 
 SEEN_S: Final = 60.0
 """What was seen is written down so often, and when the window is left."""
@@ -222,7 +226,8 @@ class Screen:
                 self.desk.application.invalidate()
                 continue
             self._busy = anyio.Event()
-            with anyio.move_on_after(IDLE_S):
+            counting = counts_down(self._session.links)
+            with anyio.move_on_after(COUNT_S if counting else IDLE_S):
                 await self._busy.wait()
             shown = self.desk.shown
             if shown != self._shown:

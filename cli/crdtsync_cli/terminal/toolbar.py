@@ -31,7 +31,7 @@ def toolbar(
 ) -> list[Part]:
     """The parts that fit, the most important first."""
     parts: list[Part] = [(hint, "")] if hint else []
-    state, tone = link_words(session.links)
+    state, tone = link_words(session.links, session.place.clock.boottime())
     parts.append((ink.cut(level_line(session.name), NAME_CELLS_MAX), "dim"))
     parts.append((state, tone))
     waiting = unsynced(session.links)
