@@ -70,7 +70,8 @@ class LinkStatus:
         """Updates in the log that the other end has not confirmed; None if unknown."""
         if self.safe_seq is None:
             return None
-        return self._session.head - self.safe_seq
+        # Rows of other windows may be there before this one has taken them up.
+        return max(0, self._session.head - self.safe_seq)
 
     def begin(self) -> None:
         """Start counting anew: a connection's numbers begin at 1."""

@@ -648,3 +648,13 @@ async def test_a_queue_has_no_room_beyond_its_bytes() -> None:
     assert await queue.get() == "a"
     await queue.room()
     assert (len(queue), queue.bytes) == (1, 6)
+
+
+async def test_rows_that_others_sent_before_they_were_read_here_are_synced(
+    here: Path,
+) -> None:
+    async with open_session("s", data=here, name="ana") as session:
+        status = LinkStatus(session, "wss://relay")
+        assert status.unsynced is None
+        status.safe(session.head + 1)
+        assert status.unsynced == 0
