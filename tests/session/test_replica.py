@@ -287,25 +287,28 @@ async def test_a_log_that_refuses_for_long_fills_no_memory(
 
 async def test_a_short_row_comes_with_the_bell_and_a_gap_is_read(path: Path) -> None:
     exchange = MemoryExchange()
-    async with window(path, "w", exchange) as w, window(path, "v", exchange) as v:
-        async with exchange.open("x") as bell:
-            await w.write("a").wait()
-            await w.write("b").wait()
-            first, second = (p for p in await bell.wait() if p.startswith(b"g"))
-            assert v.replica.hear(second)
-            assert v.texts == []
-            assert not v.replica.hear(first)
-            assert v.texts == ["a"]
-            assert not v.replica.hear(first)
-            assert not v.replica.hear(second)
-            assert v.texts == ["a", "b"]
-            assert v.replica.head == 2
-            told = [seq for h, seq in v.told if isinstance(h.body, MessageAdded)]
-            assert told == [1, 2]
-            await w.write("x" * 5000).wait()
-            [long] = [p for p in await bell.wait() if p.startswith(b"g")]
-            assert v.replica.hear(long)
-            assert v.replica.hear(b"g")
-            assert v.replica.hear(b"gone")
-            await v.replica.catch_up()
-            assert v.texts == ["a", "b", "x" * 5000]
+    async with (
+        window(path, "w", exchange) as w,
+        window(path, "v", exchange) as v,
+        exchange.open("x") as bell,
+    ):
+        await w.write("a").wait()
+        await w.write("b").wait()
+        first, second = (p for p in await bell.wait() if p.startswith(b"g"))
+        assert v.replica.hear(second)
+        assert v.texts == []
+        assert not v.replica.hear(first)
+        assert v.texts == ["a"]
+        assert not v.replica.hear(first)
+        assert not v.replica.hear(second)
+        assert v.texts == ["a", "b"]
+        assert v.replica.head == 2
+        told = [seq for h, seq in v.told if isinstance(h.body, MessageAdded)]
+        assert told == [1, 2]
+        await w.write("x" * 5000).wait()
+        [long] = [p for p in await bell.wait() if p.startswith(b"g")]
+        assert v.replica.hear(long)
+        assert v.replica.hear(b"g")
+        assert v.replica.hear(b"gone")
+        await v.replica.catch_up()
+        assert v.texts == ["a", "b", "x" * 5000]
