@@ -67,6 +67,8 @@ def who_lines(session: Session) -> list[str]:
         notes = []
         if person.participant == session.me.id:
             notes.append("you")
+        if person.role != "owner":
+            notes.append(person.role)
         if person.typing:
             notes.append("typing")
         if agents := _agents(person):

@@ -141,6 +141,9 @@ def test_who_looks_on_is_told_so_and_writes_nothing(
     assert sent.code == 4
     assert "you can look, not write" in sent.err
     assert "me too" not in ana("open", "plan", "--plain").out
+    windows = [(*each.who, "open", "plan", "--plain") for each in (ana, bob)]
+    with started(*windows[0]), started(*windows[1]):
+        until(lambda: "viewer" in ana("who", "plan").out)
 
 
 def test_wrong_links_codes_and_tokens_are_told_apart(
