@@ -84,6 +84,7 @@ class Document:
             root: doc.get(root, type=Map) for root in _MAPS
         }
         self._editing = False
+        self._schema: int | None = None
         self._found: dict[str, list[Part]] = {}
         self._observe_roots()
 
@@ -122,8 +123,10 @@ class Document:
     @property
     def schema_version(self) -> int:
         """The document's schema; 0 while it is not seeded."""
-        found = plain(self._maps[schema.META].get("schema"))
-        return found if isinstance(found, int) else 0
+        if self._schema is None:
+            found = plain(self._maps[schema.META].get("schema"))
+            self._schema = found if isinstance(found, int) else 0
+        return self._schema
 
     @property
     def read_only(self) -> bool:
@@ -174,6 +177,7 @@ class Document:
         """
         bulk = sum(map(len, updates)) >= BULK_BYTES
         if bulk:
+            self._schema = None
             self._unobserve_roots()
         try:
             with self._doc.transaction():
@@ -194,6 +198,8 @@ class Document:
 
     def _take(self) -> Change:
         found = self._found
+        if schema.META in found:
+            self._schema = None
         parts = [part for root in schema.ROOTS for part in found.get(root, ())]
         found.clear()
         return Change(self._take_update(), parts)

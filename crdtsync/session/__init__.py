@@ -368,8 +368,12 @@ class Session:
                 edit.withdraw(instead_of)
             if interrupts and (running := self.view.running) is not None:
                 edit.add_message(self._cancel_request(running.id))
-        self.company.note_input(typing=False)
-        return self.sent(message.id, await ticket.wait())
+        try:
+            seq = await ticket.wait()
+        finally:
+            # Not before: others wait for the message.
+            self.company.note_input(typing=False)
+        return self.sent(message.id, seq)
 
     def sent(self, message: str, seq: int) -> Sent:
         """Tell where a message stands now."""
