@@ -6,8 +6,9 @@ opens no root, so that no content of it can make a reader spin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from pycrdt import Doc
@@ -47,8 +48,8 @@ class Outcome:
         verdicts: One per given update, in order.
     """
 
-    update: bytes = b""
-    verdicts: list[Verdict] = field(default_factory=list)
+    update: bytes
+    verdicts: list[Verdict]
 
 
 class UntypedDocument:
@@ -59,10 +60,11 @@ class UntypedDocument:
         session: Whether the rules of session documents hold.
     """
 
-    __slots__ = ("_doc", "_made", "_watching", "index")
+    __slots__ = ("_doc", "index")
 
     def __init__(self, roots: Roots, *, session: bool) -> None:
-        self._open(Doc(), DocIndex(roots, session=session))
+        self._doc: Doc[Any] = Doc()
+        self.index = DocIndex(roots, session=session)
 
     @classmethod
     def load(
@@ -86,20 +88,8 @@ class UntypedDocument:
             reason = str(error) if isinstance(error, CrdtSyncError) else "it is damaged"
             raise LogDamaged(f"the stored document cannot be read: {reason}") from error
         document = cls.__new__(cls)
-        document._open(doc, index)  # noqa: SLF001 - of its own class
+        document._doc, document.index = doc, index  # noqa: SLF001 - of its own class
         return document
-
-    def _open(self, doc: Doc[Any], index: DocIndex) -> None:
-        self._doc = doc
-        self.index = index
-        self._made: list[bytes] = []
-        made = self._made
-        self._watching = doc.observe(lambda event: made.append(event.update))
-
-    def __del__(self) -> None:
-        # An observer refers to its document from within the native code, where no
-        # collector looks: without this the document would stay for ever.
-        self._doc.unobserve(self._watching)
 
     def apply(self, updates: Sequence[bytes], judge: Judge | None = None) -> Outcome:
         """Admit and apply updates of others, all in one transaction (R-1).
@@ -112,19 +102,50 @@ class UntypedDocument:
             Broken: The native code raised; drop this document. Nothing of these
                 updates may be logged or passed on.
         """
-        outcome = Outcome()
         try:
-            with self._doc.transaction():
-                for number, update in enumerate(updates):
-                    outcome.verdicts.append(self._apply(number, update, judge))
+            if len(updates) == 1:
+                return self._apply_alone(updates[0], judge)
+            return self._apply_together(updates, judge)
         except BaseException as error:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
             raise Broken from error
-        outcome.update = self._made.pop() if self._made else b""
-        return outcome
 
-    def _apply(self, number: int, update: bytes, judge: Judge | None) -> Verdict:
+    def _apply_alone(self, update: bytes, judge: Judge | None) -> Outcome:
+        """Apply one update; if all of it is new, it says itself what was (S-1)."""
+        verdict = self._admit(0, update, judge)
+        if not isinstance(verdict, Admitted):
+            return Outcome(b"", [verdict])
+        if verdict.is_new:
+            self._apply(update, verdict)
+            return Outcome(update, [verdict])
+        with self._watched() as made:
+            self._apply(update, verdict)
+        return Outcome(b"".join(made), [verdict])
+
+    def _apply_together(self, updates: Sequence[bytes], judge: Judge | None) -> Outcome:
+        verdicts: list[Verdict] = []
+        with self._watched() as made, self._doc.transaction():
+            for number, update in enumerate(updates):
+                verdict = self._admit(number, update, judge)
+                if isinstance(verdict, Admitted):
+                    self._apply(update, verdict)
+                verdicts.append(verdict)
+        return Outcome(b"".join(made), verdicts)
+
+    @contextmanager
+    def _watched(self) -> Iterator[list[bytes]]:
+        """Collect what a transaction changes: as one update, or none."""
+        made: list[bytes] = []
+        watching = self._doc.observe(lambda event: made.append(event.update))
+        try:
+            yield made
+        finally:
+            # An observer refers to its document from within the native code, where
+            # no collector looks: left there, the document would stay for ever.
+            self._doc.unobserve(watching)
+
+    def _admit(self, number: int, update: bytes, judge: Judge | None) -> Verdict:
         index = self.index
         try:
             admission = index.check(index.scan(update))
@@ -132,10 +153,11 @@ class UntypedDocument:
                 judge(number, update, admission)
         except UpdateRefused as refusal:
             return refusal
-        if isinstance(admission, Admitted):
-            self._doc.apply_update(update)
-            index.commit(admission)
         return admission
+
+    def _apply(self, update: bytes, admitted: Admitted) -> None:
+        self._doc.apply_update(update)
+        self.index.commit(admitted)
 
     def state_vector(self) -> bytes:
         """What this document holds, as a Yjs state vector."""

@@ -5,7 +5,7 @@ It looks things up in both and holds no rules. `DocIndex.commit` merges it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from crdtsync.sync.admission.claims import (
@@ -23,7 +23,7 @@ from crdtsync.sync.admission.known import (
     compact_runs,
     keyed_in,
 )
-from crdtsync.sync.admission.scan import Id, Struct
+from crdtsync.sync.admission.scan import Id, Section, Struct
 
 __all__ = ["ARRAY", "KINDS", "MAP", "OPEN", "TEXT", "UNDECIDED", "Growth", "Missing"]
 
@@ -70,6 +70,11 @@ class Growth:
             known = self._known.clients.get(client)
             runs = self.clients[client] = Runs(known.end if known else 0)
         return runs
+
+    def starts_with(self, sections: Iterable[Section]) -> bool:
+        """Tell whether sections that were placed hold nothing that was known."""
+        clients = self.clients
+        return all(first == clients[client].first for client, first, _ in sections)
 
     def end_of(self, client: int) -> int:
         """Return the clock after the last known element of a client."""

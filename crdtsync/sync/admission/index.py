@@ -31,10 +31,12 @@ class Admitted:
     Attributes:
         growth: What it adds to the index.
         commits: How often the index had been committed to when it was checked.
+        is_new: Whether nothing of it is known, and it deletes nothing.
     """
 
     growth: Growth
     commits: int
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,12 @@ class DocIndex:
         """
         growth = Growth(self.known, UNDECIDED if self._session else OPEN)
         missing = check(scanned, growth)
-        return Pending(missing) if missing else Admitted(growth, self._commits)
+        if missing:
+            return Pending(missing)
+        sections = scanned.sections
+        is_new = bool(sections) and not scanned.deletions
+        is_new = is_new and growth.starts_with(sections)
+        return Admitted(growth, self._commits, is_new)
 
     def commit(self, admitted: Admitted) -> None:
         """Remember what an update added, after it was applied.
