@@ -12,6 +12,7 @@ from typing import Protocol
 from crdtsync.turns.arbiter import Denied, Granted
 
 __all__ = [
+    "Append",
     "Appended",
     "ClientId",
     "Holding",
@@ -64,6 +65,17 @@ class Holding:
 
     epoch: int
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """What is to be appended to one document; see `Rows.append`."""
+
+    doc: str
+    updates: Sequence[bytes]
+    origin: str
+    after: int
+    holding: Holding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +163,17 @@ class Log(Rows, Protocol):
 
     async def create(self, doc: str) -> bool:
         """Make an empty document; False if it is there already."""
+        ...
+
+    async def append_all(self, appends: Sequence[Append]) -> list[Appended | Exception]:
+        """Append to several documents in one commit (S-2).
+
+        Args:
+            appends: At least one.
+
+        Returns:
+            For each what `append` returns or raises; one that fails holds up no other.
+        """
         ...
 
     async def compact(self, doc: str) -> bool:

@@ -13,8 +13,9 @@ from typing import TypeVar
 from anyio.lowlevel import checkpoint
 
 from crdtsync.clock import Clock
-from crdtsync.errors import LogDamaged, SessionNotFound
+from crdtsync.errors import CrdtSyncError, LogDamaged, SessionNotFound
 from crdtsync.log import (
+    Append,
     Appended,
     ClientId,
     Holding,
@@ -106,14 +107,28 @@ class MemoryLog:
     ) -> Appended:
         """Write updates."""
         await checkpoint()
-        found = self._find(doc)
+        return self._append(Append(doc, updates, origin, after, holding))
+
+    async def append_all(self, appends: Sequence[Append]) -> list[Appended | Exception]:
+        """Append to several documents."""
+        await checkpoint()
+        answers: list[Appended | Exception] = []
+        for append in appends:
+            try:
+                answers.append(self._append(append))
+            except (CrdtSyncError, LeaseRefused) as refusal:
+                answers.append(refusal)
+        return answers
+
+    def _append(self, append: Append) -> Appended:
+        found, holding = self._find(append.doc), append.holding
         if holding is not None:
             arbiter = self._arbiter(found)
             if not arbiter.holds(holding.epoch, holding.attempt):
-                raise LeaseRefused(doc)
-        _check_after(doc, found, after)
-        missed = _missed(found, origin, after)
-        seqs = [_put(found, origin, update) for update in updates]
+                raise LeaseRefused(append.doc)
+        _check_after(append.doc, found, append.after)
+        missed = _missed(found, append.origin, append.after)
+        seqs = [_put(found, append.origin, update) for update in append.updates]
         return Appended(seqs[0], found.head, missed)
 
     async def compact(self, doc: str) -> bool:

@@ -87,11 +87,13 @@ def create(connection: sqlite3.Connection, place: Place, at_ms: int) -> bool:
     Raises:
         LogDamaged: It may have been there, but the table of documents is damaged.
     """
-    names = [row[0] for row in connection.execute("SELECT doc FROM docs NOT INDEXED")]
+    documents, found = connection.execute(
+        "SELECT count(*), coalesce(sum(doc = ?), 0) FROM docs NOT INDEXED", (place.doc,)
+    ).fetchone()
     count = connection.execute("SELECT value FROM meta WHERE key = 'docs'").fetchone()
-    if count is None or count[0] != str(len(names)):
+    if count is None or count[0] != str(documents):
         raise damaged(place.path, "its list of sessions is not complete")
-    if place.doc in names:
+    if found:
         try:
             find(connection, place)
         except SessionNotFound as fault:
@@ -102,7 +104,7 @@ def create(connection: sqlite3.Connection, place: Place, at_ms: int) -> bool:
     ).lastrowid
     connection.execute("INSERT INTO leases (doc) VALUES (?)", (key,))
     connection.execute(
-        "UPDATE meta SET value = ? WHERE key = 'docs'", (str(len(names) + 1),)
+        "UPDATE meta SET value = ? WHERE key = 'docs'", (str(documents + 1),)
     )
     return True
 

@@ -20,6 +20,7 @@ import anyio.to_thread
 from crdtsync.clock import Clock
 from crdtsync.errors import LogUnwritable
 from crdtsync.log import (
+    Append,
     Appended,
     ClientId,
     Holding,
@@ -158,14 +159,25 @@ class SqliteLog:
         holding: Holding | None = None,
     ) -> Appended:
         """Write updates and wait until they are on disk (S-2: calls share commits)."""
-        hashes = [rows.update_hash(update) for update in updates]
-        batch = Batch(updates, hashes, origin, after, self._at_ms())
-        return await self._writing().run_together(
-            partial(_append_all, self._keeper, Place(self.path, doc)),
-            (batch, holding),
-            key=doc,
-            size_bytes=sum(map(len, updates)),
-        )
+        append = Append(doc, updates, origin, after, holding)
+        (answer,) = await self.append_all([append])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def append_all(self, appends: Sequence[Append]) -> list[Appended | Exception]:
+        """Append to several documents in one commit (S-2)."""
+        at_ms = self._at_ms()
+        items = [
+            (
+                append.doc,
+                (_batch(append, at_ms), append.holding),
+                sum(map(len, append.updates)),
+            )
+            for append in appends
+        ]
+        work = partial(_append_all, self._keeper, self.path)
+        return await self._writing().run_together(work, items)
 
     async def compact(self, doc: str) -> bool:
         """Fold the rows into a snapshot (S-4); False if there was nothing to do.
@@ -278,13 +290,20 @@ class SqliteLog:
         return int(self._keeper.clock.now().timestamp() * 1000)
 
 
+def _batch(append: Append, at_ms: int) -> Batch:
+    hashes = [rows.update_hash(update) for update in append.updates]
+    return Batch(append.updates, hashes, append.origin, append.after, at_ms)
+
+
 def _append_all(
     keeper: Keeper,
-    place: Place,
+    path: Path,
     connection: sqlite3.Connection,
+    doc: str,
     asked: list[tuple[Batch, Holding | None]],
 ) -> list[Appended | Exception]:
-    """Append for all that pass the door, in one go."""
+    """Append to one document for all that pass the door, in one go."""
+    place = Place(path, doc)
     refused: dict[int, LeaseRefused] = {}
     for index, (_, holding) in enumerate(asked):
         try:

@@ -48,9 +48,9 @@ class _TrioToken(Protocol):
 
 
 Together: TypeAlias = Callable[
-    [sqlite3.Connection, list[Item]], Sequence[T | Exception]
+    [sqlite3.Connection, str, list[Item]], Sequence[T | Exception]
 ]
-"""Work for several callers at once: a result, or the error of that caller, for each."""
+"""Work for all items of one key: a result, or the error of that item, for each."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,13 +58,27 @@ class _Job:
     """What a caller waits for, and later its outcome."""
 
     work: Together[object, object]
+    key: str
     item: object
-    key: object
     size_bytes: int
     done: anyio.Event
     abandoned: bool = False
     result: object = None
     error: BaseException | None = None
+
+    def outcome(self) -> object:
+        """Return the result, or raise the error."""
+        if self.error is not None:
+            try:
+                raise self.error
+            finally:
+                self.error = None  # Break the cycle with the traceback.
+        return self.result
+
+    def answer(self) -> object:
+        """Return the result or the error; what is no `Exception` is raised."""
+        error = self.error
+        return error if isinstance(error, Exception) else self.outcome()
 
 
 class Worker:
@@ -87,7 +101,7 @@ class Worker:
         self._path = path
         self._writes = writes
         self._file_id = file_id(path)
-        self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._post = _poster()
         self._closed = False
         if writes:
@@ -107,44 +121,44 @@ class Worker:
             LogUnwritable: The worker is closed, or the transaction failed.
         """
 
-        def work_alone(connection: sqlite3.Connection, _: object) -> list[object]:
+        def work_alone(
+            connection: sqlite3.Connection, _: str, __: list[object]
+        ) -> list[object]:
             return [work(connection)]
 
-        job = _Job(work_alone, None, None, size_bytes, anyio.Event())
-        return cast("T", await self._outcome(job))
+        job = _Job(work_alone, "", None, size_bytes, anyio.Event())
+        await self._run([job])
+        return cast("T", job.outcome())
 
     async def run_together(
-        self, work: Together[Item, T], item: Item, *, key: object, size_bytes: int
-    ) -> T:
-        """Run a job that may be done in one go with others of the same key.
+        self, work: Together[Item, T], items: Sequence[tuple[str, Item, int]]
+    ) -> list[T | Exception]:
+        """Run a job for each item in one transaction, and those of one key in one go.
 
         Args:
-            work: Gets the items of all jobs with this key that wait now.
-            item: This caller's.
-            key: Equal for jobs whose `work` is the same.
-            size_bytes: Bytes that it will write.
+            work: Gets a key, and all items of it that wait now.
+            items: Each behind its key, and before how many bytes it will write.
+
+        Returns:
+            For each the result, or its own error; the others are done then.
 
         Raises:
-            LogUnwritable: The worker is closed, or the transaction failed.
+            LogUnwritable: The worker is closed.
         """
-        untyped = cast("Together[object, object]", work)
-        job = _Job(untyped, item, key, size_bytes, anyio.Event())
-        return cast("T", await self._outcome(job))
+        untyped, done = cast("Together[object, object]", work), anyio.Event()
+        jobs = [_Job(untyped, key, item, size, done) for key, item, size in items]
+        await self._run(jobs)
+        return [cast("T | Exception", job.answer()) for job in jobs]
 
-    async def _outcome(self, job: _Job) -> object:
+    async def _run(self, jobs: list[_Job]) -> None:
         if self._closed:
             raise unwritable(self._path, "the log was closed")
-        self._waiting.put(job)
+        self._waiting.put(jobs)
         try:
-            await job.done.wait()
+            await jobs[0].done.wait()
         finally:
-            job.abandoned = True
-        if job.error is not None:
-            try:
-                raise job.error
-            finally:
-                job.error = None  # Break the cycle with the traceback.
-        return job.result
+            for job in jobs:
+                job.abandoned = True
 
     async def close(self) -> None:
         """Finish what is queued, then close the connection."""
@@ -166,22 +180,24 @@ class Worker:
         """Wait for a job; return all that wait by then, and whether to stop."""
         group: list[_Job] = []
         size_bytes = 0
-        job = self._waiting.get()
-        while job is not None:
-            group.append(job)
-            size_bytes += job.size_bytes
+        jobs = self._waiting.get()
+        while jobs is not None:
+            group += jobs
+            size_bytes += sum(job.size_bytes for job in jobs)
             if len(group) >= GROUP_JOBS_MAX or size_bytes >= GROUP_BYTES_MAX:
                 return group, False
             try:
-                job = self._waiting.get_nowait()
+                jobs = self._waiting.get_nowait()
             except queue.Empty:
                 return group, False
         return group, True
 
     def _report(self, group: list[_Job]) -> None:
+        events = {job.done for job in group}
+
         def wake() -> None:
-            for job in group:
-                job.done.set()
+            for event in events:
+                event.set()
 
         try:
             self._post(wake)
@@ -223,7 +239,7 @@ class Worker:
         try:
             with translated(self._path):
                 items = [job.item for job in jobs]
-                results = jobs[0].work(self._connection, items)
+                results = jobs[0].work(self._connection, jobs[0].key, items)
         except BaseException as error:
             for job in jobs:
                 job.error = error
@@ -273,7 +289,7 @@ def _by_key(group: list[_Job]) -> list[list[_Job]]:
     """Put jobs of one key together; they all wait, so that any order is right."""
     found: dict[object, list[_Job]] = {}
     for job in group:
-        found.setdefault(job if job.key is None else job.key, []).append(job)
+        found.setdefault(job.key or job, []).append(job)
     return list(found.values())
 
 

@@ -14,7 +14,7 @@ from pycrdt import Doc, Text
 
 from crdtsync.clock import SimulatedClock
 from crdtsync.errors import LogDamaged, SessionNotFound
-from crdtsync.log import Holding, LeaseRefused, Log, Row
+from crdtsync.log import Append, Appended, Holding, LeaseRefused, Log, Row
 from crdtsync.log.memory import MemoryLog
 from crdtsync.log.sqlite import open_sqlite_log
 from crdtsync.turns.arbiter import Denied, Granted
@@ -174,6 +174,30 @@ async def test_one_refused_append_does_not_fail_its_group(log: Log) -> None:
     assert len(refused) == 5
     updates = set((await log.load("doc")).updates)
     assert updates == {b"%d" % index for index in range(20) if index % 4}
+
+
+async def test_several_documents_are_appended_to_at_once(log: Log) -> None:
+    for doc in ("one", "two", "three"):
+        await log.create(doc)
+    await log.append("two", [b"0"], origin="ben", after=0)
+    answers = await log.append_all(
+        [
+            Append("one", [b"a", b"b"], "ana", 0),
+            Append("two", [b"c"], "ana", 0),
+            Append("lost", [b"d"], "ana", 0),
+            Append("three", [b"e"], "ana", 7),
+            Append("one", [b"f"], "ana", 2),
+        ]
+    )
+    first, second, lost, cut, last = answers
+    assert first == Appended(1, 2, [])
+    assert second == Appended(2, 2, [Row(1, "ben", b"0")])
+    assert isinstance(lost, SessionNotFound)
+    assert isinstance(cut, LogDamaged)
+    assert last == Appended(3, 3, [])
+    assert list((await log.load("one")).updates) == [b"a", b"b", b"f"]
+    assert list((await log.load("two")).updates) == [b"0", b"c"]
+    assert list((await log.load("three")).updates) == []
 
 
 async def test_a_cancelled_append_is_done_or_not_done(log: Log) -> None:
