@@ -14,12 +14,14 @@ import anyio.to_thread
 from crdtsync import schema
 from crdtsync.clock import Clock
 from crdtsync.errors import CrdtSyncError, SessionNotFound, UpdateRefused
+from crdtsync.log import Append, Appended
 from crdtsync.log.compaction import COMPACT_ROWS_MIN, should_compact
 from crdtsync.log.sqlite import SqliteLog
 from crdtsync.sync.admission import Roots
 from crdtsync.sync.untyped import UntypedDocument
 from crdtsync.sync.worker import try_apply
 from crdtsync_relay.arbitration import Arbitration
+from crdtsync_relay.pump import Pump
 from crdtsync_relay.tally import Tally
 
 __all__ = ["Disk", "Shared"]
@@ -49,6 +51,7 @@ class Shared:
     digests: anyio.CapacityLimiter
     trials: anyio.CapacityLimiter
     made: Callable[[str, bool], Awaitable[None]]
+    pump: Pump
 
 
 class Disk:
@@ -61,6 +64,7 @@ class Disk:
 
     Attributes:
         head: The last sequence number of the room that is known.
+        is_made: Whether the log has the document.
         grown: Set, and replaced, when `head` may have changed.
     """
 
@@ -70,7 +74,7 @@ class Disk:
         self.grown = anyio.Event()
         self._room = room
         self._shared = shared
-        self._made = False
+        self.is_made = False
         self._rows = 0
 
     @property
@@ -88,7 +92,7 @@ class Disk:
             stored = await self._shared.log.load(self._room)
         except SessionNotFound:
             return UntypedDocument(self.roots, session=self.session)
-        self._made = True
+        self.is_made = True
         self._advance(stored.head)
         updates = [update for update in (stored.snapshot, *stored.updates) if update]
         load = partial(UntypedDocument.load, updates, self.roots, session=self.session)
@@ -112,24 +116,21 @@ class Disk:
 
     async def make(self) -> None:
         """Make the document in the log, before its first row or lease."""
-        if not self._made:
+        if not self.is_made:
             await self._shared.made(self._room, self.session)
             await self._shared.log.create(self._room)
-            self._made = True
+            self.is_made = True
 
-    async def append(self, updates: Sequence[bytes]) -> None:
-        """Append updates, and return when they are on disk.
+    def append(self, updates: Sequence[bytes]) -> Append:
+        """Say how updates are to be appended; it must be made before."""
+        return Append(self._room, updates, ORIGIN, self.head)
 
-        Raises:
-            DataError: They are not.
-        """
-        await self.make()
-        log, tally = self._shared.log, self._shared.tally
-        appended = await log.append(self._room, updates, origin=ORIGIN, after=self.head)
-        self._advance(appended.last)
-        self._rows += len(updates)
-        tally.commits += 1
-        tally.updates_logged += len(updates)
+    def appended(self, count: int, answer: Appended) -> None:
+        """Note that updates are on disk."""
+        self._advance(answer.last)
+        self._rows += count
+        self._shared.tally.commits += 1
+        self._shared.tally.updates_logged += count
 
     def _advance(self, head: int) -> None:
         self.head = max(self.head, head)
@@ -146,7 +147,7 @@ class Disk:
         self._rows = 0
         log = self._shared.log
         try:
-            if self._made and should_compact(await log.size(self._room), idle=idle):
+            if self.is_made and should_compact(await log.size(self._room), idle=idle):
                 await log.compact(self._room)
         except CrdtSyncError as error:
             _logger.warning("a session was not compacted: %s", error)

@@ -37,6 +37,7 @@ from crdtsync_relay.member import Guest
 from crdtsync_relay.memory import give_back
 from crdtsync_relay.peer import Outbox
 from crdtsync_relay.presence import Stamp
+from crdtsync_relay.pump import Pump
 from crdtsync_relay.room import Room, State
 from crdtsync_relay.running import Running
 from crdtsync_relay.tally import Tally
@@ -59,7 +60,8 @@ async def open_hub(
     async with anyio.create_task_group() as group:
         hub = Hub(log, kinds, clock, limits, group)
         hub.arb = await log.arb()
-        group.start_soon(hub.keep_time)
+        for task in (hub.keep_time, hub.pump.run):
+            group.start_soon(task)
         try:
             yield hub
         finally:
@@ -105,7 +107,13 @@ class Hub:
             digests=anyio.CapacityLimiter(DIGESTS_AT_ONCE_MAX),
             trials=anyio.CapacityLimiter(TRIALS_AT_ONCE_MAX),
             made=kinds.note,
+            pump=Pump(log, clock),
         )
+
+    @property
+    def pump(self) -> Pump:
+        """Serves its rooms."""
+        return self._shared.pump
 
     @property
     def rooms(self) -> int:

@@ -7,14 +7,13 @@ arbiter. It decides nothing.
 from __future__ import annotations
 
 import logging
-from collections import deque
 
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
-from anyio.lowlevel import checkpoint
 
 from crdtsync.errors import CrdtSyncError, OperationFailed
+from crdtsync.log import Append, Appended
 from crdtsync.sync.closing import CloseCode
 from crdtsync_relay.batch import Batch
 from crdtsync_relay.disk import Disk, Shared
@@ -59,9 +58,9 @@ class Running:
         self.ended = anyio.Event()
         self._shared = shared
         self._outboxes: dict[int, Outbox] = {}
-        self._work = anyio.Event()
-        self._commits: deque[Commit] = deque()
-        self._committing = anyio.Event()
+        self._commits: list[Commit] = []
+        self._written: list[Commit] = []
+        self._making = False
         self._questions = Questions(room, self.disk, shared, self.carry_out)
         self._changed = anyio.Event()
         self._watching = 0
@@ -79,9 +78,11 @@ class Running:
             async with anyio.create_task_group() as group:
                 self._group = group
                 self.carry_out()
-                for task in (self._flush, self._commit, self._questions.attend):
-                    group.start_soon(task)
+                group.start_soon(self._questions.attend)
                 await self._dead.wait()
+                # The next room of this name has to find what this one wrote.
+                while self._written:
+                    await self._change()
                 group.cancel_scope.cancel()
         finally:
             self.ended.set()
@@ -188,7 +189,7 @@ class Running:
             for effect in effects:
                 self._do(effect)
         if self.room.has_work:
-            self._work.set()
+            self._shared.pump.flush_soon(self)
         self._note_change()
 
     def _do(self, effect: Effect) -> None:
@@ -197,7 +198,7 @@ class Running:
                 self._send(effect)
             case Commit():
                 self._commits.append(effect)
-                self._committing.set()
+                self._write()
             case Close(peer, code, reason):
                 self._shared.tally.closed[code] += 1
                 if (outbox := self._outboxes.get(peer)) is not None:
@@ -234,39 +235,60 @@ class Running:
                     now=self.now,
                 )
 
-    async def _flush(self) -> None:
-        while True:
-            await self._work.wait()
-            self._work = anyio.Event()
-            # Whoever is about to be read joins this batch (R-1).
-            await checkpoint()
-            while self.room.has_work:
-                self._shared.tally.batches += 1
-                self.room.flush(now=self.now)
-                self.carry_out()
-                if self.room.has_work:
-                    await checkpoint()
+    def flush(self) -> None:
+        """Apply the next batch, if there is one."""
+        if self.room.has_work:
+            self._shared.tally.batches += 1
+            self.room.flush(now=self.now)
+            self.carry_out()
 
-    async def _commit(self) -> None:
-        while True:
-            await self._committing.wait()
-            self._committing = anyio.Event()
-            while self._commits:
-                batch = list(self._commits)
-                self._commits.clear()
-                try:
-                    await self.disk.append([commit.update for commit in batch])
-                except CrdtSyncError as error:
-                    self._shared.tally.log_failures += 1
-                    _logger.error("the log takes no more of a session: %s", error)
-                    self.room.failed("the relay cannot write", now=self.now)
-                    self.carry_out()
-                    return
-                if self.disk.wants_compaction:
-                    assert self._group is not None  # noqa: S101 - it runs this
-                    self._group.start_soon(self.disk.compact)
-                self.room.committed(batch[-1].number, now=self.now)
-                self.carry_out()
+    def _write(self) -> None:
+        """Have the commits written, once the log has the document."""
+        if self.disk.is_made:
+            self._shared.pump.commit_soon(self)
+        elif not self._making:
+            assert self._group is not None  # noqa: S101 - see `carry_out`
+            self._making = True
+            self._group.start_soon(self._make)
+
+    async def _make(self) -> None:
+        try:
+            await self.disk.make()
+        except CrdtSyncError as error:
+            self._lose(error)
+        else:
+            self._shared.pump.commit_soon(self)
+
+    def take_append(self) -> Append | None:
+        """Take what is to be written; `appended` follows."""
+        if self.room.state is State.DEAD or not self._commits:
+            return None
+        self._written, self._commits = self._commits, []
+        return self.disk.append([commit.update for commit in self._written])
+
+    def appended(self, answer: Appended | Exception) -> None:
+        """Take what became of it: acknowledge, or end the room."""
+        written, self._written = self._written, []
+        if isinstance(answer, Appended):
+            self.disk.appended(len(written), answer)
+            self._compact_if_due()
+            self.room.committed(written[-1].number, now=self.now)
+            self.carry_out()
+        elif isinstance(answer, CrdtSyncError):
+            self._lose(answer)
+        else:
+            raise answer
+
+    def _lose(self, error: CrdtSyncError) -> None:
+        self._shared.tally.log_failures += 1
+        _logger.error("the log takes no more of a session: %s", error)
+        self.room.failed("the relay cannot write", now=self.now)
+        self.carry_out()
+
+    def _compact_if_due(self) -> None:
+        if self.disk.wants_compaction and self.room.state is not State.DEAD:
+            assert self._group is not None  # noqa: S101 - it has run
+            self._group.start_soon(self.disk.compact)
 
     async def _load(self) -> None:
         self._shared.tally.loads += 1

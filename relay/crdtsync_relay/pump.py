@@ -1,0 +1,113 @@
+"""Moves updates of all rooms on: applied in turns, and written in common commits.
+
+Two tasks serve every room, so that none has to be woken for each update (R-1, S-2). It
+knows no room; `running` tells it when there is something to do.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from crdtsync.clock import Clock
+from crdtsync.log import Append, Appended, Log
+
+__all__ = ["COMMIT_PAUSE_S_MAX", "Pump", "Pumped"]
+
+COMMIT_PAUSE_S_MAX: Final = 0.004
+"""Longest pause after a commit, in which others gather for the next one."""
+
+_PAUSE_PER_COMMIT: Final = 2
+"""The pause lasts so many times as long as the commit took: none where nobody comes."""
+
+_ROOMS_IN_A_ROW_MAX: Final = 64
+"""Rooms that are served before connections are read again."""
+
+_APPENDS_MAX: Final = 512
+"""Rooms that are written in one commit."""
+
+
+class Pumped(Protocol):
+    """A room, as far as this module needs it."""
+
+    def flush(self) -> None:
+        """Apply the next batch, if there is one."""
+
+    def take_append(self) -> Append | None:
+        """Take what is to be written; None if that is nothing."""
+
+    def appended(self, answer: Appended | Exception) -> None:
+        """Take what became of it."""
+
+
+class Pump:
+    """Serves all rooms of a relay.
+
+    Args:
+        log: Where they are kept.
+        clock: The machine's.
+    """
+
+    def __init__(self, log: Log, clock: Clock) -> None:
+        self._log = log
+        self._clock = clock
+        self._to_flush: dict[Pumped, None] = {}
+        self._to_commit: dict[Pumped, None] = {}
+        self._work = anyio.Event()
+        self._writing = anyio.Event()
+
+    def flush_soon(self, room: Pumped) -> None:
+        """Have a room apply what waits, after all that is about to be read."""
+        if not self._to_flush:
+            self._work.set()
+        self._to_flush[room] = None
+
+    def commit_soon(self, room: Pumped) -> None:
+        """Have what a room has applied written, as soon as the disk is free."""
+        if not self._to_commit:
+            self._writing.set()
+        self._to_commit[room] = None
+
+    async def run(self) -> None:
+        """Serve the rooms until cancelled."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._flush)
+            group.start_soon(self._commit)
+
+    async def _flush(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work = anyio.Event()
+            # Whoever is about to be read joins this batch (R-1).
+            await checkpoint()
+            rooms, self._to_flush = self._to_flush, {}
+            for number, room in enumerate(rooms, 1):
+                room.flush()
+                if number % _ROOMS_IN_A_ROW_MAX == 0:
+                    await checkpoint()
+
+    async def _commit(self) -> None:
+        while True:
+            await self._writing.wait()
+            self._writing = anyio.Event()
+            while self._to_commit:
+                began_s = self._clock.boottime()
+                await self._commit_together()
+                took_s = self._clock.boottime() - began_s
+                await anyio.sleep(min(took_s * _PAUSE_PER_COMMIT, COMMIT_PAUSE_S_MAX))
+
+    async def _commit_together(self) -> None:
+        writing: list[Pumped] = []
+        appends: list[Append] = []
+        while self._to_commit and len(appends) < _APPENDS_MAX:
+            room = next(iter(self._to_commit))
+            del self._to_commit[room]
+            if (append := room.take_append()) is not None:
+                writing.append(room)
+                appends.append(append)
+        if appends:
+            answers = await self._log.append_all(appends)
+            for room, answer in zip(writing, answers, strict=True):
+                room.appended(answer)
