@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from crdtsync.turns.arbiter import Denied, Granted
 
@@ -67,8 +67,7 @@ class Holding:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """What is to be appended to one document; see `Rows.append`."""
 
     doc: str
@@ -78,8 +77,7 @@ class Append:
     holding: Holding | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """The answer to an append: durable now.
 
     Attributes:

@@ -10,6 +10,7 @@ import sqlite3
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from crdtsync.errors import LogDamaged, SessionNotFound
 from crdtsync.log import Row, Stored
@@ -19,8 +20,7 @@ HASH_BYTES = 16
 """BLAKE2b of an update: finds the same update again, and damage."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The row of `docs`: where a document's log stands.
 
     Attributes:
@@ -77,8 +77,13 @@ def find(connection: sqlite3.Connection, place: Place) -> Head:
         (place.doc,),
     ).fetchone()
     if found is None:
-        raise SessionNotFound(f"{place.path} holds no session {place.doc!r}")
+        raise not_found(place)
     return Head(*found)
+
+
+def not_found(place: Place) -> SessionNotFound:
+    """Say that a document was never created."""
+    return SessionNotFound(f"{place.path} holds no session {place.doc!r}")
 
 
 def create(connection: sqlite3.Connection, place: Place, at_ms: int) -> bool:

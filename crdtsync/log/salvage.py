@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crdtsync.errors import DataError, LogDamaged, UsageError
+from crdtsync.log import Append
 from crdtsync.log.apart import DECODE_S_MAX, decodes
 from crdtsync.log.appending import Batch, append
 from crdtsync.log.faults import translated, unwritable
@@ -272,5 +273,5 @@ def _append(
     """Append one update, made by a window at a time."""
     origin, at_ms = made
     after = find(connection, place).head
-    batch = Batch([update], [update_hash(update)], origin, after, at_ms)
-    append(connection, place, batch)
+    one = Append(place.doc, [update], origin, after)
+    append(connection, place.path, Batch.of(one, at_ms))

@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from crdtsync.clock import Clock
-from crdtsync.errors import LogUnwritable
+from crdtsync.errors import CrdtSyncError, LogUnwritable
 from crdtsync.log import (
     Append,
     Appended,
@@ -168,16 +168,9 @@ class SqliteLog:
     async def append_all(self, appends: Sequence[Append]) -> list[Appended | Exception]:
         """Append to several documents in one commit (S-2)."""
         at_ms = self._at_ms()
-        items = [
-            (
-                append.doc,
-                (_batch(append, at_ms), append.holding),
-                sum(map(len, append.updates)),
-            )
-            for append in appends
-        ]
-        work = partial(_append_all, self._keeper, self.path)
-        return await self._writing().run_together(work, items)
+        batches = [Batch.of(append, at_ms) for append in appends]
+        sizes = [sum(map(len, append.updates)) for append in appends]
+        return await self._writing().run_together(self._append, batches, sizes)
 
     async def compact(self, doc: str) -> bool:
         """Fold the rows into a snapshot (S-4); False if there was nothing to do.
@@ -286,31 +279,24 @@ class SqliteLog:
             connection.execute("BEGIN")
             return rows.load(connection, Place(self.path, doc))
 
+    def _append(
+        self, connection: sqlite3.Connection, batches: list[Batch]
+    ) -> list[Appended | Exception]:
+        """Append for all that pass the door, in one go."""
+        refused: dict[int, Exception] = {}
+        for index, batch in enumerate(batches):
+            try:
+                self._check_door(connection, batch.append)
+            except (LeaseRefused, CrdtSyncError) as refusal:
+                refused[index] = refusal
+        admitted = [b for index, b in enumerate(batches) if index not in refused]
+        written = iter(append_all(connection, self.path, admitted))
+        return [refused.get(index) or next(written) for index in range(len(batches))]
+
+    def _check_door(self, connection: sqlite3.Connection, append: Append) -> None:
+        if append.holding is not None:
+            place = Place(self.path, append.doc)
+            self._keeper.check_door(connection, place, append.holding)
+
     def _at_ms(self) -> int:
         return int(self._keeper.clock.now().timestamp() * 1000)
-
-
-def _batch(append: Append, at_ms: int) -> Batch:
-    hashes = [rows.update_hash(update) for update in append.updates]
-    return Batch(append.updates, hashes, append.origin, append.after, at_ms)
-
-
-def _append_all(
-    keeper: Keeper,
-    path: Path,
-    connection: sqlite3.Connection,
-    doc: str,
-    asked: list[tuple[Batch, Holding | None]],
-) -> list[Appended | Exception]:
-    """Append to one document for all that pass the door, in one go."""
-    place = Place(path, doc)
-    refused: dict[int, LeaseRefused] = {}
-    for index, (_, holding) in enumerate(asked):
-        try:
-            if holding is not None:
-                keeper.check_door(connection, place, holding)
-        except LeaseRefused as refusal:
-            refused[index] = refusal
-    admitted = [batch for index, (batch, _) in enumerate(asked) if index not in refused]
-    written = iter(append_all(connection, place, admitted))
-    return [refused.get(index) or next(written) for index in range(len(asked))]

@@ -48,9 +48,9 @@ class _TrioToken(Protocol):
 
 
 Together: TypeAlias = Callable[
-    [sqlite3.Connection, str, list[Item]], Sequence[T | Exception]
+    [sqlite3.Connection, list[Item]], Sequence[T | Exception]
 ]
-"""Work for all items of one key: a result, or the error of that item, for each."""
+"""Work for several callers at once: a result, or the error of that caller, for each."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +58,6 @@ class _Job:
     """What a caller waits for, and later its outcome."""
 
     work: Together[object, object]
-    key: str
     item: object
     size_bytes: int
     done: anyio.Event
@@ -121,23 +120,22 @@ class Worker:
             LogUnwritable: The worker is closed, or the transaction failed.
         """
 
-        def work_alone(
-            connection: sqlite3.Connection, _: str, __: list[object]
-        ) -> list[object]:
+        def work_alone(connection: sqlite3.Connection, _: list[object]) -> list[object]:
             return [work(connection)]
 
-        job = _Job(work_alone, "", None, size_bytes, anyio.Event())
+        job = _Job(work_alone, None, size_bytes, anyio.Event())
         await self._run([job])
         return cast("T", job.outcome())
 
     async def run_together(
-        self, work: Together[Item, T], items: Sequence[tuple[str, Item, int]]
+        self, work: Together[Item, T], items: Sequence[Item], sizes: Sequence[int]
     ) -> list[T | Exception]:
-        """Run a job for each item in one transaction, and those of one key in one go.
+        """Run jobs in one transaction, in one go with others of the same work.
 
         Args:
-            work: Gets a key, and all items of it that wait now.
-            items: Each behind its key, and before how many bytes it will write.
+            work: Equal in all calls whose items may be mixed.
+            items: What each job is about.
+            sizes: Bytes that each of them will write.
 
         Returns:
             For each the result, or its own error; the others are done then.
@@ -146,7 +144,10 @@ class Worker:
             LogUnwritable: The worker is closed.
         """
         untyped, done = cast("Together[object, object]", work), anyio.Event()
-        jobs = [_Job(untyped, key, item, size, done) for key, item, size in items]
+        jobs = [
+            _Job(untyped, item, size, done)
+            for item, size in zip(items, sizes, strict=True)
+        ]
         await self._run(jobs)
         return [cast("T | Exception", job.answer()) for job in jobs]
 
@@ -222,7 +223,7 @@ class Worker:
         try:
             with translated(self._path):
                 self._begin()
-                spoilt = not all(map(self._run_jobs, _by_key(group)))
+                spoilt = not all(map(self._run_jobs, _by_work(group)))
                 if spoilt and len(group) > 1:
                     return False
                 self._connection.execute("ROLLBACK" if spoilt else "COMMIT")
@@ -234,16 +235,16 @@ class Worker:
         return True
 
     def _run_jobs(self, jobs: list[_Job]) -> bool:
-        """Run jobs of one key; False if they failed after they had written."""
+        """Run jobs of one work; False if what failed spoils it for others."""
         written = self._connection.total_changes
         try:
             with translated(self._path):
                 items = [job.item for job in jobs]
-                results = jobs[0].work(self._connection, jobs[0].key, items)
+                results = jobs[0].work(self._connection, items)
         except BaseException as error:
             for job in jobs:
                 job.error = error
-            return self._connection.total_changes == written
+            return len(jobs) == 1 and self._connection.total_changes == written
         for job, result in zip(jobs, results, strict=True):
             if isinstance(result, Exception):
                 job.error = result
@@ -285,11 +286,11 @@ class Worker:
         check_format(version[0], self._path)
 
 
-def _by_key(group: list[_Job]) -> list[list[_Job]]:
-    """Put jobs of one key together; they all wait, so that any order is right."""
+def _by_work(group: list[_Job]) -> list[list[_Job]]:
+    """Put jobs of one work together; they all wait, so that any order is right."""
     found: dict[object, list[_Job]] = {}
     for job in group:
-        found.setdefault(job.key or job, []).append(job)
+        found.setdefault(job.work, []).append(job)
     return list(found.values())
 
 
