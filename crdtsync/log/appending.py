@@ -6,6 +6,7 @@ statements as one: each of them hands the interpreter's lock to other threads an
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,8 +33,10 @@ KIND_UPDATE: Final = 1
 """Rows that are Yjs updates; other kinds are reserved (S-8)."""
 
 _SELECT_HEADS: Final = (
-    "SELECT doc, id, head, snapshot_seq, kept, rows, bytes, crc FROM docs"
+    "SELECT json_group_array(json_array("
+    "doc, id, head, snapshot_seq, kept, rows, bytes, crc)) FROM docs"
 )
+"""All of them in one row: the lock goes to and fro for each row that is fetched."""
 
 _ROWS_MAX: Final = 64
 """Rows of one statement; there are statements for each power of two up to it."""
@@ -180,11 +183,11 @@ def _find_all(connection: sqlite3.Connection, docs: Sequence[str]) -> dict[str, 
     """Read where documents stand; those that were never created are left out."""
     found: dict[str, Head] = {}
     for part in _in_parts(docs):
-        rows = connection.execute(
+        (heads,) = connection.execute(
             f"{_SELECT_HEADS} WHERE doc IN {_values(len(part), 1)}",
             part,
-        ).fetchall()
-        found.update((doc, Head(*values)) for doc, *values in rows)
+        ).fetchone()
+        found.update((doc, Head(*values)) for doc, *values in json.loads(heads))
     return found
 
 

@@ -97,7 +97,10 @@ class Peer:
 
     def frames(self) -> list[bytes]:
         """Take what is to be sent."""
-        out, self._talk.out = self._talk.out, []
+        talk = self._talk
+        if not talk.out:
+            return []
+        out, talk.out = talk.out, []
         return out
 
     def open(self, now: float) -> None:

@@ -68,6 +68,7 @@ __all__ = [
     "Update",
     "decode",
     "encode",
+    "encode_update",
     "split",
 ]
 
@@ -87,6 +88,12 @@ _SYNC, _AWARENESS, _AUTH, _QUERY = 0, 1, 2, 3
 _STEPS: Final = (SyncStep1, SyncStep2, Update)
 _DENIED: Final = 0
 _LAYER_2_FIRST: Final = 100
+
+_UPDATE: Final = b"\0\2"
+_MORE: Final = 0x80
+# Where an update begins whose length takes one byte, or two.
+_SHORT_AT: Final = 3
+_MIDDLE_AT: Final = 4
 
 _Field: TypeAlias = Literal["number", "flag", "text", "bytes", "json", "hello"]
 
@@ -119,6 +126,14 @@ def encode(*messages: Message) -> bytes:
     return out.done()
 
 
+def encode_update(update: bytes) -> bytes:
+    """Encode an update into a frame; what a relay does most."""
+    size = len(update)
+    if size < _MORE:
+        return b"\0\2%c%b" % (size, update)
+    return encode(Update(update))
+
+
 def split(frame: bytes) -> tuple[bytes, ...]:
     """Split a frame into those to be sent, for a peer that speaks layer 2 (W-10)."""
     if len(frame) <= PART_BYTES_MAX:
@@ -142,6 +157,8 @@ def decode(frame: bytes) -> list[Message]:
     """
     if not frame or len(frame) > FRAME_BYTES_MAX:
         raise ProtocolError("W-1: a frame is empty or too large")
+    if frame.startswith(_UPDATE) and (start := _start_of_whole(frame)):
+        return [Update(frame[start:])]
     reader = Reader(frame)
     messages: list[Message] = []
     while not reader.at_end:
@@ -149,6 +166,20 @@ def decode(frame: bytes) -> list[Message]:
             raise ProtocolError("W-1: too many messages in one frame")
         messages.append(_read(reader))
     return messages
+
+
+def _start_of_whole(frame: bytes) -> int:
+    """Return where the bytes of an update begin that is short and a whole frame.
+
+    Nearly all frames are one; 0 for any other.
+    """
+    size = len(frame)
+    if size > _SHORT_AT and frame[2] == size - _SHORT_AT < _MORE:
+        return _SHORT_AT
+    if size > _MIDDLE_AT and frame[2] >= _MORE > frame[3]:
+        told = frame[2] - _MORE | frame[3] << 7
+        return _MIDDLE_AT if told == size - _MIDDLE_AT >= _MORE else 0
+    return 0
 
 
 def _read(reader: Reader) -> Message:

@@ -63,6 +63,4 @@ class Attendance:
 
     async def until_beyond(self, seq: int) -> None:
         """Wait until the room's log holds more than up to a sequence number."""
-        disk = self._running.disk
-        while disk.head <= seq:
-            await disk.grown.wait()
+        await self._running.disk.until_beyond(seq)

@@ -36,17 +36,14 @@ class Batch:
     Attributes:
         document: Belongs to the batch until it is digested.
         entries: The updates.
+        size: Bytes of all updates.
         judge: Has the last word on them.
     """
 
     document: UntypedDocument
     entries: list[Entry]
+    size: int
     judge: Judge
-
-    @property
-    def size(self) -> int:
-        """Bytes of all updates."""
-        return sum(len(entry.update) for entry in self.entries)
 
     @property
     def members(self) -> set[Member]:

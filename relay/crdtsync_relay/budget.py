@@ -25,12 +25,16 @@ class Budget:
 
     def spend(self, size_bytes: int, *, now: float) -> float:
         """Take one frame out; returns 0, or the seconds until it would have fitted."""
-        limits, passed_s = self._limits, max(0.0, now - self._at_s)
-        self._at_s = max(self._at_s, now)
-        frames = self._frames + passed_s * limits.frames_per_s
-        self._frames = min(float(FRAMES_BURST_MAX), frames) - 1
-        size = self._bytes + passed_s * limits.bytes_per_s
-        self._bytes = min(float(BYTES_BURST_MAX), size) - size_bytes
+        limits, passed_s = self._limits, now - self._at_s
+        if passed_s > 0:
+            self._at_s = now
+            self._frames += passed_s * limits.frames_per_s
+            self._bytes += passed_s * limits.bytes_per_s
+            # Compared, as `min` takes longer and this is done for every frame.
+            self._frames = min(self._frames, FRAMES_BURST_MAX)
+            self._bytes = min(self._bytes, BYTES_BURST_MAX)
+        self._frames -= 1
+        self._bytes -= size_bytes
         if self._frames >= 0 and self._bytes >= 0:
             return 0.0
         return max(

@@ -65,13 +65,12 @@ class Disk:
     Attributes:
         head: The last sequence number of the room that is known.
         is_made: Whether the log has the document.
-        grown: Set, and replaced, when `head` may have changed.
     """
 
     def __init__(self, room: str, shared: Shared, *, session: bool) -> None:
         self.session = session
         self.head = 0
-        self.grown = anyio.Event()
+        self._grown: anyio.Event | None = None
         self._room = room
         self._shared = shared
         self.is_made = False
@@ -134,8 +133,15 @@ class Disk:
 
     def _advance(self, head: int) -> None:
         self.head = max(self.head, head)
-        self.grown.set()
-        self.grown = anyio.Event()
+        if self._grown is not None:
+            self._grown.set()
+            self._grown = None
+
+    async def until_beyond(self, seq: int) -> None:
+        """Wait until the log holds more than up to a sequence number."""
+        while self.head <= seq:
+            self._grown = self._grown or anyio.Event()
+            await self._grown.wait()
 
     @property
     def wants_compaction(self) -> bool:

@@ -11,9 +11,9 @@ from crdtsync.errors import UpdateRefused
 from crdtsync.sync.admission import Admitted, Authority, judge
 from crdtsync.sync.closing import NackCode
 from crdtsync.sync.conduct import PARTS
-from crdtsync.sync.messages import Awareness, ClientState, Update
+from crdtsync.sync.messages import Awareness, ClientState
 from crdtsync.sync.protocol import Peer, Stage
-from crdtsync.sync.wire import PART_BYTES_MAX, encode, split
+from crdtsync.sync.wire import PART_BYTES_MAX, encode, encode_update, split
 from crdtsync_relay.batch import Judge
 from crdtsync_relay.effects import AskArbiter, Close, Effect, Send, Weight
 from crdtsync_relay.intake import Intake, Settled
@@ -39,7 +39,7 @@ class Hall:
         refused: Updates that were refused by admission, in all.
     """
 
-    __slots__ = ("_out", "intake", "members", "presence", "refused")
+    __slots__ = ("_out", "_wanting", "intake", "members", "presence", "refused")
 
     def __init__(self) -> None:
         self.members: dict[int, Member] = {}
@@ -47,9 +47,12 @@ class Hall:
         self.presence = Presence()
         self.refused = 0
         self._out: list[Effect] = []
+        self._wanting: list[Member] | None = None
 
-    def take(self) -> list[Effect]:
+    def take(self) -> Sequence[Effect]:
         """Take the effects so far."""
+        if not self._out:
+            return ()
         out, self._out = self._out, []
         return out
 
@@ -64,22 +67,30 @@ class Hall:
 
     def pass_on(self, update: bytes, author: int | None) -> None:
         """Send an update to all who want updates, but not to its only author."""
-        wanting = [
-            member
-            for peer, member in self.members.items()
-            if peer != author
-            and member.protocol is not None
-            and member.protocol.wants_updates
-        ]
+        wanting = [m for m in self._who_wants() if m.guest.peer != author]
         if not wanting:
             return
-        frame = encode(Update(update))
+        frame = encode_update(update)
         if len(frame) <= PART_BYTES_MAX:
             self._send(wanting, (frame,))
             return
         knowing = [member for member in wanting if _knows_parts(member.protocol)]
         self._send(knowing, split(frame))
         self._send([m for m in wanting if m not in knowing], (frame,))
+
+    def heeds_anew(self) -> None:
+        """Note that other members want updates than before."""
+        self._wanting = None
+
+    def _who_wants(self) -> list[Member]:
+        """The members that want updates; asked for each of them."""
+        if self._wanting is None:
+            self._wanting = [
+                member
+                for member in self.members.values()
+                if member.protocol is not None and member.protocol.wants_updates
+            ]
+        return self._wanting
 
     def _send(
         self,
@@ -151,9 +162,12 @@ class Hall:
 
     def settle(self, settled: Sequence[Settled], now: float) -> None:
         """Acknowledge, once per member, and ask what waited for it (I-5)."""
+        grown: dict[Member, None] = {}
         for member, number in settled:
-            member.has_told = member.has_told or number == member.telling
-        grown = {m: None for m, number in settled if m.progress.settle(number)}
+            if number == member.telling:
+                member.has_told = True
+            if member.progress.settle(number):
+                grown[member] = None
         for member in grown:
             self._acknowledge(member, now)
 
@@ -214,6 +228,7 @@ class Hall:
         """Forget a member; what it sent completely is still applied."""
         member = self.members.pop(peer, None)
         if member is not None:
+            self.heeds_anew()
             member.frames.clear()
             member.backlog.clear()
             member.leases.clear()

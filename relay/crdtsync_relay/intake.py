@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 
 from crdtsync.errors import UpdateRefused
@@ -51,9 +51,9 @@ class Applied:
     update: bytes = b""
     number: int = 0
     author: int | None = None
-    settled: list[Settled] = field(default_factory=list)
-    refused: list[tuple[Member, int, UpdateRefused]] = field(default_factory=list)
-    early: list[Member] = field(default_factory=list)
+    settled: Sequence[Settled] = ()
+    refused: Sequence[tuple[Member, int, UpdateRefused]] = ()
+    early: Sequence[Member] = ()
     broken: bool = False
 
 
@@ -63,6 +63,7 @@ class Intake:
     Attributes:
         document: None until it is loaded, while it is loaded again, and while it is
             lent.
+        is_lent: Whether the document is with a batch.
         uncommitted_bytes: Of updates that were applied and are not on disk.
     """
 
@@ -70,12 +71,12 @@ class Intake:
         "_bytes",
         "_careful",
         "_inbox",
-        "_lent",
         "_numbers",
         "_parking",
         "_vector",
         "_waiting",
         "document",
+        "is_lent",
         "uncommitted_bytes",
     )
 
@@ -88,13 +89,8 @@ class Intake:
         self._parking: dict[Member, None] = {}
         self._numbers = count(1)
         self._careful = 0
-        self._lent = False
+        self.is_lent = False
         self._vector = EMPTY_VECTOR
-
-    @property
-    def is_lent(self) -> bool:
-        """Whether the document is with a batch."""
-        return self._lent
 
     def offer(self, member: Member, number: int, update: bytes) -> None:
         """Queue an update."""
@@ -106,7 +102,7 @@ class Intake:
 
         While it is lent, what it held before: who is asked then tells more than needed.
         """
-        if self._lent:
+        if self.is_lent:
             return self._vector
         if self.document is None:
             return EMPTY_VECTOR
@@ -125,7 +121,7 @@ class Intake:
     @property
     def is_settled(self) -> bool:
         """Whether nothing waits to be applied or committed."""
-        return not self._inbox and not self._waiting and not self._lent
+        return not self._inbox and not self._waiting and not self.is_lent
 
     def restore(self, document: UntypedDocument) -> None:
         """Take a document as loaded; what is not on disk yet is applied to it.
@@ -140,17 +136,18 @@ class Intake:
     def take(self, judge: Judge) -> Batch:
         """Take the next batch, to be digested; `finish` follows."""
         assert self.document is not None  # noqa: S101 - `has_work` says so
-        return Batch(self.document, self._take(), judge)
+        entries, size = self._take()
+        return Batch(self.document, entries, size, judge)
 
     def lend(self, batch: Batch) -> None:
         """Let a batch have the document, while it is digested in another thread."""
         self._vector = batch.document.state_vector()
-        self._lent = True
+        self.is_lent = True
         self.document = None
 
     def finish(self, batch: Batch, outcome: Outcome | None) -> Applied:
         """Take in what digesting a batch came to."""
-        self.document, self._lent = batch.document, False
+        self.document, self.is_lent = batch.document, False
         return self._conclude(batch.entries, outcome)
 
     def _conclude(self, batch: list[Entry], outcome: Outcome | None) -> Applied:
@@ -179,7 +176,7 @@ class Intake:
         """Members whose updates wait for others."""
         return list(self._parking)
 
-    def _take(self) -> list[Entry]:
+    def _take(self) -> tuple[list[Entry], int]:
         most = 1 if self._careful else INBOX_UPDATES_MAX
         self._careful = max(0, self._careful - 1)
         batch: list[Entry] = []
@@ -189,7 +186,7 @@ class Intake:
             batch.append(entry)
             size += len(entry.update)
         self._bytes -= size
-        return batch
+        return batch, size
 
     def _lose_document(self, batch: list[Entry]) -> Applied:
         """Find out which update broke the document: try them one by one from now on."""
@@ -198,7 +195,7 @@ class Intake:
         if len(batch) == 1:
             entry = batch[0]
             refusal = UpdateRefused("The update cannot be applied.", rule="T3-2")
-            applied.refused += [(entry.member, n, refusal) for n in entry.numbers]
+            self._refuse(entry, refusal, applied)
             return applied
         self._inbox.extendleft(reversed(batch))
         self._bytes += sum(len(entry.update) for entry in batch)
@@ -209,17 +206,19 @@ class Intake:
         self, batch: list[Entry], verdicts: Sequence[Verdict], applied: Applied
     ) -> list[Settled]:
         done: list[Settled] = []
-        authors = set()
+        authors: list[Member] = []
         for entry, verdict in zip(batch, verdicts, strict=True):
             if isinstance(verdict, UpdateRefused):
                 self._refuse(entry, verdict, applied)
             elif isinstance(verdict, Pending):
                 self._park(entry, verdict, applied)
             else:
-                authors.add(entry.member.guest.peer)
-                done += [(entry.member, number) for number in entry.numbers]
+                member = entry.member
+                done += [(member, number) for number in entry.numbers]
+                if member not in authors[:1]:
+                    authors.append(member)
         if len(authors) == 1:
-            applied.author = authors.pop()
+            applied.author = authors[0].guest.peer
         return done
 
     def _settle(self, done: list[Settled], applied: Applied) -> None:
@@ -235,7 +234,8 @@ class Intake:
             applied.settled = done
 
     def _refuse(self, entry: Entry, why: UpdateRefused, applied: Applied) -> None:
-        applied.refused += [(entry.member, number, why) for number in entry.numbers]
+        refused = [(entry.member, number, why) for number in entry.numbers]
+        applied.refused = [*applied.refused, *refused]
 
     def _park(self, entry: Entry, pending: Pending, applied: Applied) -> None:
         member = entry.member
@@ -246,11 +246,11 @@ class Intake:
             return
         member.parked.setdefault(entry.update, []).extend(entry.numbers)
         self._parking[member] = None
-        applied.early.append(member)
+        applied.early = [*applied.early, member]
 
     def _unpark(self) -> None:
         """Queue again what waits for nothing any more."""
-        if self.document is None:
+        if self.document is None or not self._parking:
             return
         for member in list(self._parking):
             for parked in member.parking.take_ready(self.document.index):

@@ -51,7 +51,7 @@ class Listener:
             except FrameTooLarge as error:
                 code = CloseCode.TOO_LARGE
                 self._hall.close(member, code, str(error), retry_after_s=None, now=now)
-            self._hall.push(member)
+        self._hall.push(member)
 
     def keep_time(self, member: Member, now: float) -> None:
         """Let time pass for one connection."""
@@ -116,6 +116,7 @@ class Listener:
         self._hall.push(member)
         assert member.protocol is not None  # noqa: S101 - it asked through it
         member.protocol.answer(document.diff(state_vector), now)
+        self._hall.heeds_anew()
         self._hall.push(member, "sync")
 
     def _ask(self, member: Member, request: LeaseRequest, now: float) -> None:

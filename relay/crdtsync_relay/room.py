@@ -5,6 +5,7 @@ It does no I/O and knows no clock. The shell does what the effects say, in order
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from crdtsync.errors import UpdateRefused
@@ -68,7 +69,7 @@ class Room:
         self._leases = Leases(self.hall)
         self.hall.ask(Load())
 
-    def take(self) -> list[Effect]:
+    def take(self) -> Sequence[Effect]:
         """Take what is to be done, in this order; call it after each other call."""
         return self.hall.take()
 
@@ -85,9 +86,10 @@ class Room:
     @property
     def is_congested(self) -> bool:
         """Whether frames are to be left unread for now."""
-        waiting = self.hall.intake.waiting_bytes
-        busy = self.state is State.LOADING or self.hall.intake.is_lent
-        return busy or waiting > UNCOMMITTED_BYTES_MAX
+        intake = self.hall.intake
+        if self.state is State.LOADING or intake.is_lent:
+            return True
+        return intake.waiting_bytes > UNCOMMITTED_BYTES_MAX
 
     @property
     def is_settled(self) -> bool:
@@ -101,7 +103,8 @@ class Room:
 
     def is_trying(self, peer: int) -> bool:
         """Whether a large update of a peer is being tried: leave its frames unread."""
-        return peer in self.hall.members and self.hall.members[peer].trying > 0
+        member = self.hall.members.get(peer)
+        return member is not None and member.trying > 0
 
     def join(self, guest: Guest, *, now: float) -> None:
         """Let a peer in.
@@ -214,7 +217,8 @@ class Room:
         if applied.update:
             self.hall.pass_on(applied.update, applied.author)
             self.hall.ask(Commit(applied.number, applied.update))
-        self.hall.settle(applied.settled, now)
+        if applied.settled:
+            self.hall.settle(applied.settled, now)
         for member, number, refusal in applied.refused:
             self.hall.refuse(member, number, refusal, now)
         for member in applied.early:
@@ -278,12 +282,14 @@ class Room:
         protocol = member.protocol
         if document is None or protocol is None or self.state is not State.LIVE:
             return
-        while True:
-            self._listener.hear(member, document, now)
-            if member.trying or not member.frames:
+        while not member.trying:
+            if member.backlog:
+                self._listener.hear(member, document, now)
+            elif member.frames:
+                member.backlog.extend(protocol.receive(member.frames.popleft(), now))
+                self.hall.push(member)
+            else:
                 return
-            member.backlog.extend(protocol.receive(member.frames.popleft(), now))
-            self.hall.push(member)
 
     def _welcome(self, member: Member, now: float) -> None:
         """Say who is here, what the room holds, and who else is there."""
