@@ -135,10 +135,22 @@ class _Planning:
     def _plan(
         self, doc: str, batches: list[Batch], known: _Known
     ) -> list[Appended | Exception]:
-        grown = head = self.heads.get(doc)
-        if head is None or grown is None:
+        head = self.heads.get(doc)
+        if head is None:
             raise not_found(Place(self._path, doc))
-        least = min([batch.append.after for batch in batches])
+        if len(batches) > 1 or batches[0].append.after != head.head:
+            return self._plan_several(doc, head, batches, known)
+        # Of a relay's rooms nearly always: one batch, and nothing was missed.
+        first, grown = _add(batches[0], head, self.rows, known)
+        if grown is not head:
+            self.grown.append(grown)
+        return [Appended(first, grown.head, [])]
+
+    def _plan_several(
+        self, doc: str, head: Head, batches: list[Batch], known: _Known
+    ) -> list[Appended | Exception]:
+        grown = head
+        least = min(batch.append.after for batch in batches)
         start = min(max(least, head.snapshot_seq), head.head)
         recent = self._recent(doc, head, start) if start < head.head else []
         rows: list[_Row] = []

@@ -1,4 +1,4 @@
-"""One thread that runs jobs on one connection, many in one transaction (S-2).
+"""One connection and its thread: jobs come from one event loop, in groups (S-2).
 
 It knows nothing of documents or leases: a job is a function of the connection.
 """
@@ -6,38 +6,32 @@ It knows nothing of documents or leases: a job is a function of the connection.
 from __future__ import annotations
 
 import asyncio
-import queue
-import random
 import sqlite3
 import threading
-import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
 import anyio
 from anyio.lowlevel import current_token
 
-from crdtsync.log.faults import translated, unwritable
-from crdtsync.log.identity import file_id
-from crdtsync.log.schema import check_format
+from crdtsync.log.faults import unwritable
+from crdtsync.log.transactions import Job, Together, Transactions
 
-GROUP_JOBS_MAX = 1000
+__all__ = ["Worker"]
+
+GROUP_JOBS_MAX: Final = 1000
 """Jobs of one transaction: a bound on what waits for one fsync."""
 
-GROUP_BYTES_MAX = 16 * 1024 * 1024
+GROUP_BYTES_MAX: Final = 16 * 1024 * 1024
 """Update bytes of one transaction; one larger job gets its own."""
 
-LOCK_WAIT_S_MAX = 30.0
-"""Longest wait for the other processes' transactions; they take milliseconds."""
+HERE_JOBS_MAX: Final = 256
+"""So many jobs at most are begun in the event loop's thread; it waits for them."""
 
-LOCK_RETRY_S = 0.0005
-"""Mean pause between two tries to get the lock.
-
-SQLite's own busy handler backs off to 100 ms, which starves one of two busy writers.
-"""
+HERE_BYTES_MAX: Final = 64 * 1024
+"""Update bytes that they write at most."""
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -47,47 +41,19 @@ class _TrioToken(Protocol):
     def run_sync_soon(self, function: Callable[[], object], /) -> None: ...
 
 
-Together: TypeAlias = Callable[
-    [sqlite3.Connection, list[Item]], Sequence[T | Exception]
-]
-"""Work for several callers at once: a result, or the error of that caller, for each."""
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """What a caller waits for, and later its outcome."""
-
-    work: Together[object, object]
-    item: object
-    size_bytes: int
-    done: anyio.Event
-    abandoned: bool = False
-    result: object = None
-    error: BaseException | None = None
-
-    def outcome(self) -> object:
-        """Return the result, or raise the error."""
-        if self.error is not None:
-            try:
-                raise self.error
-            finally:
-                self.error = None  # Break the cycle with the traceback.
-        return self.result
-
-    def answer(self) -> object:
-        """Return the result or the error; what is no `Exception` is raised."""
-        error = self.error
-        return error if isinstance(error, Exception) else self.outcome()
-
-
 class Worker:
-    """Runs jobs in the order they came, on one connection in one thread.
+    """Runs jobs in the order they came, on one connection.
 
     It belongs to the event loop it was made in. Callers wait for their job, so that
     what is queued is bounded by the number of callers.
 
+    A thread of its own does what may take long: it waits for locks and for the disk.
+    What is short and finds it idle is begun at once in the loop's thread, and only
+    committed by the other: to hand the interpreter's lock to and fro for each
+    statement takes longer than the statements do.
+
     Args:
-        connection: Used by the thread only, from now on; `close` closes it.
+        connection: Used here only, from now on; `close` closes it.
         path: Named in errors.
         writes: Whether jobs are grouped into write transactions. Otherwise each job
             runs alone, in a transaction that reads.
@@ -96,16 +62,16 @@ class Worker:
     def __init__(
         self, connection: sqlite3.Connection, path: Path, *, writes: bool
     ) -> None:
-        self._connection = connection
+        self._transactions = Transactions(connection, path, writes=writes)
         self._path = path
         self._writes = writes
-        self._file_id = file_id(path)
-        self._waiting: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._post = _poster()
+        # Guards the four that follow.
+        self._change = threading.Condition()
+        self._waiting: deque[list[Job]] = deque()
+        self._begun: list[Job] | None = None
+        self._in_use = False
         self._closed = False
-        if writes:
-            # `_begin` waits by itself.
-            connection.execute("PRAGMA busy_timeout = 0")
         self._thread = threading.Thread(
             target=self._serve, name=f"crdtsync log {path.name}", daemon=True
         )
@@ -123,18 +89,18 @@ class Worker:
         def work_alone(connection: sqlite3.Connection, _: list[object]) -> list[object]:
             return [work(connection)]
 
-        job = _Job(work_alone, None, size_bytes, anyio.Event())
+        job = Job(work_alone, None, size_bytes, anyio.Event())
         await self._run([job])
         return cast("T", job.outcome())
 
     async def run_together(
         self, work: Together[Item, T], items: Sequence[Item], sizes: Sequence[int]
     ) -> list[T | Exception]:
-        """Run jobs in one transaction, in one go with others of the same work.
+        """Run short jobs in one transaction, in one go with others of the same work.
 
         Args:
             work: Equal in all calls whose items may be mixed.
-            items: What each job is about.
+            items: What each job is about; at least one.
             sizes: Bytes that each of them will write.
 
         Returns:
@@ -145,55 +111,87 @@ class Worker:
         """
         untyped, done = cast("Together[object, object]", work), anyio.Event()
         jobs = [
-            _Job(untyped, item, size, done)
+            Job(untyped, item, size, done)
             for item, size in zip(items, sizes, strict=True)
         ]
-        await self._run(jobs)
+        short = len(jobs) <= HERE_JOBS_MAX and sum(sizes) <= HERE_BYTES_MAX
+        await self._run(jobs, begin_here=short and self._writes)
         return [cast("T | Exception", job.answer()) for job in jobs]
 
-    async def _run(self, jobs: list[_Job]) -> None:
+    async def _run(self, jobs: list[Job], *, begin_here: bool = False) -> None:
         if self._closed:
             raise unwritable(self._path, "the log was closed")
-        self._waiting.put(jobs)
+        if not (begin_here and self._begin_here(jobs)):
+            with self._change:
+                self._waiting.append(jobs)
+                self._change.notify()
         try:
             await jobs[0].done.wait()
         finally:
             for job in jobs:
                 job.abandoned = True
 
+    def _begin_here(self, jobs: list[Job]) -> bool:
+        """Run jobs in this thread, to be committed by the other; False if it cannot."""
+        with self._change:
+            if self._in_use or self._waiting:
+                return False
+            self._in_use = True
+        begun = False
+        try:
+            begun = self._transactions.begin(jobs)
+        finally:
+            with self._change:
+                self._begun = jobs if begun else None
+                self._in_use = begun
+                self._change.notify()
+        return begun
+
     async def close(self) -> None:
         """Finish what is queued, then close the connection."""
-        self._closed = True
-        self._waiting.put(None)
+        with self._change:
+            self._closed = True
+            self._change.notify()
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._thread.join)
 
     def _serve(self) -> None:
-        group: list[_Job] = []
-        last = False
-        while not last:
-            group, last = self._take()
-            self._commit([job for job in group if not job.abandoned])
+        while (group := self._take()) is not None:
+            if self._begun is not None:
+                self._transactions.commit(group)
+            else:
+                self._transactions.run([job for job in group if not job.abandoned])
+            with self._change:
+                self._begun = None
+                self._in_use = False
             self._report(group)
-        self._connection.close()
+        self._transactions.close()
 
-    def _take(self) -> tuple[list[_Job], bool]:
-        """Wait for a job; return all that wait by then, and whether to stop."""
-        group: list[_Job] = []
+    def _take(self) -> list[Job] | None:
+        """Wait for jobs; return all that wait by then, None to stop."""
+        with self._change:
+            while True:
+                if self._begun is not None:
+                    return self._begun
+                if self._waiting and not self._in_use:
+                    self._in_use = True
+                    return self._take_group()
+                if self._closed and not self._in_use:
+                    return None
+                self._change.wait()
+
+    def _take_group(self) -> list[Job]:
+        group: list[Job] = []
         size_bytes = 0
-        jobs = self._waiting.get()
-        while jobs is not None:
+        while self._waiting:
+            jobs = self._waiting.popleft()
             group += jobs
             size_bytes += sum(job.size_bytes for job in jobs)
             if len(group) >= GROUP_JOBS_MAX or size_bytes >= GROUP_BYTES_MAX:
-                return group, False
-            try:
-                jobs = self._waiting.get_nowait()
-            except queue.Empty:
-                return group, False
-        return group, True
+                break
+        return group
 
-    def _report(self, group: list[_Job]) -> None:
+    def _report(self, group: list[Job]) -> None:
         events = {job.done for job in group}
 
         def wake() -> None:
@@ -204,94 +202,6 @@ class Worker:
             self._post(wake)
         except RuntimeError:
             self._closed = True  # The loop has ended: nobody waits any more.
-
-    def _commit(self, group: list[_Job]) -> None:
-        """Run a group so that a job that fails undoes its own writes only."""
-        if not self._attempt(group):
-            for job in group:
-                job.error = None
-                self._attempt([job])
-
-    def _attempt(self, group: list[_Job]) -> bool:
-        """Run jobs in one transaction; False if one spoilt it for the others.
-
-        This is the thread's outermost boundary: what is raised here belongs to the
-        callers, and the thread lives on.
-        """
-        if not group:
-            return True
-        try:
-            with translated(self._path):
-                self._begin()
-                spoilt = not all(map(self._run_jobs, _by_work(group)))
-                if spoilt and len(group) > 1:
-                    return False
-                self._connection.execute("ROLLBACK" if spoilt else "COMMIT")
-        except BaseException as error:
-            for job in group:
-                job.error = job.error or error
-        finally:
-            self._end()
-        return True
-
-    def _run_jobs(self, jobs: list[_Job]) -> bool:
-        """Run jobs of one work; False if what failed spoils it for others."""
-        written = self._connection.total_changes
-        try:
-            with translated(self._path):
-                items = [job.item for job in jobs]
-                results = jobs[0].work(self._connection, items)
-        except BaseException as error:
-            for job in jobs:
-                job.error = error
-            return len(jobs) == 1 and self._connection.total_changes == written
-        for job, result in zip(jobs, results, strict=True):
-            if isinstance(result, Exception):
-                job.error = result
-            else:
-                job.result = result
-        return True
-
-    def _end(self) -> None:
-        """Leave no transaction behind; SQLite rolls some back by itself."""
-        if self._connection.in_transaction:
-            with suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
-
-    def _begin(self) -> None:
-        if not self._writes:
-            self._connection.execute("BEGIN")
-            return
-        deadline = time.monotonic() + LOCK_WAIT_S_MAX
-        while True:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                break
-            except sqlite3.OperationalError as fault:
-                busy = fault.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not busy or time.monotonic() > deadline:
-                    raise
-            time.sleep(LOCK_RETRY_S * (0.5 + random.random()))  # noqa: S311
-        self._check_file()
-
-    def _check_file(self) -> None:
-        """Refuse to write where nobody would find it, or what we do not know."""
-        try:
-            same = file_id(self._path) == self._file_id
-        except FileNotFoundError:
-            same = False
-        if not same:
-            raise unwritable(self._path, "it was moved, removed or replaced")
-        version = self._connection.execute("PRAGMA user_version").fetchone()
-        check_format(version[0], self._path)
-
-
-def _by_work(group: list[_Job]) -> list[list[_Job]]:
-    """Put jobs of one work together; they all wait, so that any order is right."""
-    found: dict[object, list[_Job]] = {}
-    for job in group:
-        found.setdefault(job.work, []).append(job)
-    return list(found.values())
 
 
 def _poster() -> Callable[[Callable[[], None]], object]:

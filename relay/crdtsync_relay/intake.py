@@ -153,10 +153,11 @@ class Intake:
     def _conclude(self, batch: list[Entry], outcome: Outcome | None) -> Applied:
         if outcome is None:
             return self._lose_document(batch)
-        applied = Applied(update=outcome.update)
+        applied = Applied(outcome.update)
         done = self._sort(batch, outcome.verdicts, applied)
         self._settle(done, applied)
-        self._unpark()
+        if self._parking:
+            self._unpark()
         return applied
 
     def committed(self, number: int) -> list[Settled]:
@@ -250,7 +251,7 @@ class Intake:
 
     def _unpark(self) -> None:
         """Queue again what waits for nothing any more."""
-        if self.document is None or not self._parking:
+        if self.document is None:
             return
         for member in list(self._parking):
             for parked in member.parking.take_ready(self.document.index):

@@ -16,10 +16,10 @@ from crdtsync.log import Append, Appended, Log
 
 __all__ = ["COMMIT_PAUSE_S_MAX", "Pump", "Pumped"]
 
-COMMIT_PAUSE_S_MAX: Final = 0.004
+COMMIT_PAUSE_S_MAX: Final = 0.008
 """Longest pause after a commit, in which others gather for the next one."""
 
-_PAUSE_PER_COMMIT: Final = 2
+_PAUSE_PER_COMMIT: Final = 3
 """The pause lasts so many times as long as the commit took: none where nobody comes."""
 
 _ROOMS_IN_A_ROW_MAX: Final = 64

@@ -101,10 +101,15 @@ class Room:
         """Whether nobody is here and everything that came is on disk."""
         return not self.hall.members and self.is_settled
 
-    def is_trying(self, peer: int) -> bool:
-        """Whether a large update of a peer is being tried: leave its frames unread."""
+    def listens_to(self, peer: int) -> bool:
+        """Whether the next frame of a peer may be received.
+
+        Not while a large update of it is being tried, nor while the room is congested.
+        """
+        if self.is_congested:
+            return False
         member = self.hall.members.get(peer)
-        return member is not None and member.trying > 0
+        return member is None or not member.trying
 
     def join(self, guest: Guest, *, now: float) -> None:
         """Let a peer in.

@@ -146,9 +146,7 @@ class Running:
 
     def is_ready(self, peer: int) -> bool:
         """Whether the peer's next frame may be received, or the peer has left."""
-        room = self.room
-        waits = room.is_congested or room.is_trying(peer)
-        return not waits or peer not in self._outboxes
+        return self.room.listens_to(peer) or peer not in self._outboxes
 
     async def until_ready(self, peer: int) -> None:
         """Wait until the peer's next frame may be received."""
