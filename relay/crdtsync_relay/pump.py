@@ -16,10 +16,10 @@ from crdtsync.log import Append, Appended, Log
 
 __all__ = ["COMMIT_PAUSE_S_MAX", "Pump", "Pumped"]
 
-COMMIT_PAUSE_S_MAX: Final = 0.008
+COMMIT_PAUSE_S_MAX: Final = 0.004
 """Longest pause after a commit, in which others gather for the next one."""
 
-_PAUSE_PER_COMMIT: Final = 3
+_PAUSE_PER_COMMIT: Final = 2
 """The pause lasts so many times as long as the commit took: none where nobody comes."""
 
 _ROOMS_IN_A_ROW_MAX: Final = 64
@@ -80,8 +80,7 @@ class Pump:
         while True:
             await self._work.wait()
             self._work = anyio.Event()
-            # Whoever is about to be read joins this batch (R-1).
-            await checkpoint()
+            # Whatever could be read when this was woken has joined the batch (R-1).
             rooms, self._to_flush = self._to_flush, {}
             for number, room in enumerate(rooms, 1):
                 room.flush()
