@@ -62,13 +62,27 @@ def find_policy(wanted: str, settings: Settings) -> Policy:
     )
 
 
-def find_offline(wanted: str, settings: Settings) -> Offline:
+def find_offline(
+    wanted: str, settings: Settings, *, somebody: bool = True
+) -> Offline:
     """What prompts do while the relay that grants turns is out of reach.
 
+    Args:
+        wanted: As given to --offline-turns; "" for the setting.
+        settings: Holds the default, which is meant for windows.
+        somebody: Whether there is somebody to ask.
+
     Raises:
-        UsageError: There is no such way.
+        UsageError: There is no such way, or it asks and there is nobody.
     """
     name = wanted or settings["offline_turns"]
+    if name == "ask" and not somebody:
+        if not wanted:
+            return "deny"
+        raise UsageError(
+            "--offline-turns cannot be 'ask' here: a host has nobody to ask",
+            hint="deny: prompts wait for the relay; allow: they run apart.",
+        )
     for known in _OFFLINE:
         if known == name:
             return known

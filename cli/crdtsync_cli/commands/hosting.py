@@ -20,7 +20,6 @@ from crdtsync_cli.commands.opening import (
 )
 from crdtsync_cli.commands.options import (
     Offline,
-    OfflineTurns,
     Peers,
     Relays,
     SessionName,
@@ -33,6 +32,10 @@ from crdtsync_cli.scene import SessionScene
 from crdtsync_cli.signals import call_when_told_to_stop
 
 __all__ = ["host_command"]
+
+OFFLINE_TURNS_HELP = (
+    "While the relay that grants turns is away: deny (they wait) or allow."
+)
 
 
 def host_command(  # noqa: PLR0913 - one parameter per option
@@ -47,7 +50,9 @@ def host_command(  # noqa: PLR0913 - one parameter per option
     relay: Relays = None,
     peer: Peers = None,
     offline: Offline = False,
-    offline_turns: OfflineTurns = "",
+    offline_turns: Annotated[
+        str, typer.Option(metavar="WAY", help=OFFLINE_TURNS_HELP)
+    ] = "",
     collect: Annotated[bool, typer.Option("--collect", help=COLLECT_HELP)] = False,
 ) -> None:
     """Run a session's turns without a window, until it is stopped.
@@ -58,7 +63,7 @@ def host_command(  # noqa: PLR0913 - one parameter per option
     call = ctx.ensure_object(Call)
     spec = find_agent(agent, call.settings)
     policy = find_policy(permissions, call.settings)
-    apart = find_offline(offline_turns, call.settings)
+    apart = find_offline(offline_turns, call.settings, somebody=False)
     if spec is None:
         raise UsageError(
             "host needs an agent",
