@@ -103,7 +103,7 @@ def _look(session: Session, command: Command) -> Reply:
         case "history":
             return Reply(tuple(_history(session, command.rest)), long=True)
         case "help":
-            return Reply(tuple(help_lines(command.rest)), long=True)
+            return Reply(tuple(help_lines(command.rest)))
         case "search":
             hits = list(found_lines(session, command.rest))
             return Reply(tuple(hits[-FOUND_MAX:] or ["nothing found"]))

@@ -62,9 +62,7 @@ def find_policy(wanted: str, settings: Settings) -> Policy:
     )
 
 
-def find_offline(
-    wanted: str, settings: Settings, *, somebody: bool = True
-) -> Offline:
+def find_offline(wanted: str, settings: Settings, *, somebody: bool = True) -> Offline:
     """What prompts do while the relay that grants turns is out of reach.
 
     Args:

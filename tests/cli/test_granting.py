@@ -92,4 +92,6 @@ def test_a_host_has_nobody_to_ask(tmp_path: Path) -> None:
     assert find_offline("allow", settings, somebody=False) == "allow"
     with pytest.raises(UsageError, match="a host has nobody to ask") as refused:
         find_offline("ask", settings, somebody=False)
-    assert refused.value.hint == "deny: prompts wait for the relay; allow: they run apart."
+    assert (
+        refused.value.hint == "deny: prompts wait for the relay; allow: they run apart."
+    )

@@ -17,6 +17,7 @@ __all__ = [
     "Head",
     "Line",
     "Plan",
+    "Replied",
     "Said",
     "Thought",
     "ToolRow",
@@ -132,10 +133,19 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Replied:
+    """A line of what a slash command answers; two blanks part its columns."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     """The date changed."""
 
     date: date
 
 
-Block: TypeAlias = Said | Head | Answer | Code | Thought | ToolRow | Plan | Line | Day
+Block: TypeAlias = (
+    Said | Head | Answer | Code | Thought | ToolRow | Plan | Line | Replied | Day
+)

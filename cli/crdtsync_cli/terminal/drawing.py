@@ -6,6 +6,7 @@ row or none, whatever the times they came at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,6 +22,7 @@ from crdtsync_cli.terminal.block import (
     Head,
     Line,
     Plan,
+    Replied,
     Said,
     Thought,
     ToolRow,
@@ -34,6 +36,8 @@ __all__ = ["Canvas", "draw"]
 
 TEXT_WIDTH_MIN: Final = 16
 """If less is left beside a name, the text begins below it."""
+
+_LAST_COLUMN: Final = re.compile(r"(.*\s{2})(\S.*)")
 
 _MARKS: Final = {
     "completed": ("✓", "good"),
@@ -117,7 +121,23 @@ def _row(block: Block, ink: Ink, width: int) -> list[Row]:
             cleaned = clean_text(text).strip("\n")
             shown = f"── {clean_line(text)} ──" if ruled else cleaned
             return ink.text((shown, tone), width=width)
+        case Replied(text=text):
+            lines = clean_text(text).split("\n")
+            return [row for line in lines for row in _replied(line, ink, width)]
     return []
+
+
+def _replied(line: str, ink: Ink, width: int) -> list[Row]:
+    """A line of columns; what does not fit of the last one stays in its column."""
+    whole = f"  {line.rstrip()}"
+    found = _LAST_COLUMN.fullmatch(whole)
+    if cell_len(whole) <= width or found is None:
+        return ink.text((whole, ""), width=width)
+    before, last = found.groups()
+    if width - cell_len(before) >= TEXT_WIDTH_MIN:
+        return ink.beside(Text(before), Text(last), width)
+    above = ink.text((before.rstrip(), ""), width=width) if before.strip() else []
+    return [*above, *ink.beside(Text("      "), Text(last), width)]
 
 
 def _said(said: Said, ink: Ink, width: int) -> list[Row]:

@@ -14,7 +14,7 @@ from crdtsync.events import Reset, SessionEvent, SessionOpened
 from crdtsync.sanitize import clean_text
 from crdtsync_cli.scene import SessionCast
 from crdtsync_cli.terminal.answers import Writing
-from crdtsync_cli.terminal.block import Answer, Block, Line
+from crdtsync_cli.terminal.block import Answer, Block, Line, Replied
 from crdtsync_cli.terminal.drawing import Canvas, draw
 from crdtsync_cli.terminal.ink import Ink, Row
 from crdtsync_cli.terminal.replay import replay
@@ -64,7 +64,7 @@ class Painter:
     def reply(self, lines: Sequence[str], width: int) -> str:
         """What a slash command answers; links stay whole, to be copied."""
         return "".join(
-            self.drawn([Line(f"  {line}", "")], _room(line, width)) for line in lines
+            self.drawn([Replied(line)], _room(line, width)) for line in lines
         )
 
     def error(self, text: str, hint: str, width: int) -> str:
