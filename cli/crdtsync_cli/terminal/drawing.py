@@ -117,14 +117,19 @@ def _row(block: Block, ink: Ink, width: int) -> list[Row]:
         case Day(date=date):
             named = f"── {date:%A} {date.day} {date:%B %Y} ──"
             return ink.text((named, "dim"), width=width)
-        case Line(text=text, tone=tone, ruled=ruled):
-            cleaned = clean_text(text).strip("\n")
-            shown = f"── {clean_line(text)} ──" if ruled else cleaned
-            return ink.text((shown, tone), width=width)
-        case Replied(text=text):
-            lines = clean_text(text).split("\n")
-            return [row for line in lines for row in _replied(line, ink, width)]
+        case Line() | Replied():
+            return _own(block, ink, width)
     return []
+
+
+def _own(block: Line | Replied, ink: Ink, width: int) -> list[Row]:
+    """What the window itself says."""
+    if isinstance(block, Replied):
+        lines = clean_text(block.text).split("\n")
+        return [row for line in lines for row in _replied(line, ink, width)]
+    cleaned = clean_text(block.text).strip("\n")
+    shown = f"── {clean_line(block.text)} ──" if block.ruled else cleaned
+    return ink.text((shown, block.tone), width=width)
 
 
 def _replied(line: str, ink: Ink, width: int) -> list[Row]:
