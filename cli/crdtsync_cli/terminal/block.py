@@ -73,9 +73,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Whole top-level blocks of an answer, as markdown."""
+    """A top-level block of an answer, as markdown, or some items of a list.
+
+    Attributes:
+        item: The number of its first item, if it goes on with a list; or 0.
+        goes_on: Whether the list goes on after it.
+    """
 
     text: str
+    item: int = 0
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ class Canvas:
             return False
         if isinstance(block, Code) and isinstance(before, Code) and not block.first:
             return False
+        if isinstance(block, Answer) and isinstance(before, Answer) and block.item:
+            return False
         return isinstance(before, Answer | Code) or isinstance(
             block, Answer | Code | Head
         )
@@ -91,8 +93,8 @@ def draw(block: Block, ink: Ink, width: int) -> list[Row]:
             apart = f" ({standing})" if standing else ""
             parts = [(time, "dim"), (" ", ""), _name(face), (apart, "wait")]
             return ink.text(*parts, width=width)
-        case Answer(text=text):
-            return ink.markdown(clean_text(text), width)
+        case Answer(text=text, item=item, goes_on=goes_on):
+            return ink.markdown(clean_text(text), width, item, goes_on=goes_on)
         case Code(text=text, language=language):
             return ink.code(clean_text(text), clean_line(language), width)
         case _:

@@ -81,10 +81,10 @@ class Painter:
         if stream.language is not None:
             return self.ink.code(text.rstrip("\n"), stream.language, width)
         head = self.story.answers.head(writing)
-        apart = self._canvas.is_apart(head or Answer(text))
+        apart = self._canvas.is_apart(head or Answer(text, stream.item))
         above: list[Row] = [()] if apart else []
         above += draw(head, self.ink, width) if head is not None else []
-        return above + self.ink.markdown(text, width)
+        return above + self.ink.markdown(text, width, stream.item)
 
     def _past(self, event: SessionEvent) -> list[Block]:
         self.story.restart()
