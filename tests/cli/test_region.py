@@ -130,10 +130,14 @@ async def test_a_thought_is_told_and_not_shown(tmp_path: Path) -> None:
         assert row.startswith("• demo is thinking")
 
 
-async def test_a_long_table_says_how_long_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "table",
+    ["| a |\n|---|\n" + "| 1 |\n" * 40, "a | b\n--|:-:\n" + "1 | 2\n" * 40],
+)
+async def test_a_long_table_says_how_long_it_is(tmp_path: Path, table: str) -> None:
     async with stage(tmp_path) as ui:
         ui.tell(TurnStarted("t", (), "demo", 1, ""))
-        ui.tell(AssistantDelta("m", "t", "| a |\n|---|\n" + "| 1 |\n" * 40))
+        ui.tell(AssistantDelta("m", "t", table))
         shown = ui.rows(80, 24)
         assert shown[0] == "table, 40 rows so far"
         assert len(shown) <= 9

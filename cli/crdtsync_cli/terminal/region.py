@@ -6,6 +6,7 @@ Never higher than the screen: each kind of row has its bound, and so has their s
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -44,6 +45,9 @@ ROWS_LOW: Final = 10
 
 SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 STILL: Final = "•"
+
+_TABLE: Final = re.compile(r"[^\n]*\|[^\n]*\n[ :|-]*-[ :|-]*\n")
+"""A row of a table, and below it the line that makes it the head."""
 
 _log = logging.getLogger(__name__)
 
@@ -136,7 +140,7 @@ class Region:
         key = (writing.message.id, size, width, height, self._ink.theme)
         if self._cached[0] != key:
             rows = self._painter.live(writing, width)
-            if len(rows) > height and stream.tail.lstrip().startswith("|"):
+            if len(rows) > height and _TABLE.match(stream.tail):
                 count = stream.tail.strip().count("\n") - 1
                 said = f"table, {plural(max(0, count), 'row')} so far"
                 first = self._ink.text((said, "dim"), width=width)[0]
