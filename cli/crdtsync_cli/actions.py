@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from crdtsync.errors import OperationFailed
 from crdtsync.sanitize import clean_line
 from crdtsync_cli import facts, granting
 from crdtsync_cli.attention import Attention
@@ -23,6 +24,7 @@ from crdtsync_cli.words import plural
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
+    from crdtsync_cli.seat import Seat
 
 __all__ = ["HISTORY", "Reply", "act", "history_lines"]
 
@@ -39,13 +41,16 @@ _LOOKS: Final = frozenset(
 )
 
 
-async def act(session: Session, line: Line, attention: Attention) -> Reply:
+async def act(
+    session: Session, line: Line, attention: Attention, seat: Seat | None = None
+) -> Reply:
     """Do what a line says; returns when it is on disk.
 
     Args:
         session: Open.
         line: As it was read.
         attention: Of the window it was typed into.
+        seat: Where that runs an agent, if it can.
 
     Raises:
         CrdtSyncError: It cannot be done; nothing was.
@@ -55,6 +60,8 @@ async def act(session: Session, line: Line, attention: Attention) -> Reply:
         return Reply(sent=await session.send(line.text))
     slash = line.slash
     check_role(session, slash.role, f"/{slash.name}")
+    if slash.name == "agent":
+        return Reply(await _agent(session, line.rest, seat))
     return await _do(session, line, attention)
 
 
@@ -130,6 +137,19 @@ _MAY: Final = {
     "editor": "you may write, ask, stop turns and answer questions",
     "owner": "you may do everything",
 }
+
+
+async def _agent(session: Session, wanted: str, seat: Seat | None) -> tuple[str, ...]:
+    """Tell which agent this window runs, or have it run another one."""
+    if seat is None:
+        raise OperationFailed("this window cannot run an agent")
+    if wanted:
+        await seat.change(wanted)
+    if seat.name:
+        return (f"{clean_line(seat.name)} runs the turns in this window",)
+    others = ", ".join(map(clean_line, session.agents()))
+    elsewhere = f"; elsewhere: {others}" if others else ""
+    return (f"no agent runs in this window{elsewhere}: /agent NAME starts one",)
 
 
 async def _send(session: Session, command: Command) -> Reply:

@@ -58,6 +58,14 @@ REGISTRY: Final = (
     Slash("role", "", "Show what you may do here, and why."),
     Slash("agents", "", "Show which agents run here, and which could."),
     Slash(
+        "agent",
+        "[NAME | none]",
+        "Run turns in this window with that agent, or with none.",
+        role="editor",
+        words=("agent",),
+        example="/agent demo",
+    ),
+    Slash(
         "activity",
         "[on | quiet | last | ID | @PERSON | KIND]...",
         "Show what was done lately; with an ID such as 3.2, all that a tool printed.",

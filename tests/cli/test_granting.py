@@ -36,7 +36,7 @@ async def test_without_an_agent_nothing_can_be_run_here(tmp_path: Path) -> None:
         for text in ("/apart", "/take"):
             with pytest.raises(OperationFailed, match="no agent runs") as caught:
                 await do(ana, text)
-            assert "--agent" in caught.value.hint
+            assert "/agent NAME" in caught.value.hint
         with pytest.raises(UsageError, match="names no link"):
             await do(ana, "/arbiter elsewhere")
 
