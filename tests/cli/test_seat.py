@@ -10,7 +10,7 @@ import anyio
 import pytest
 from crdtsync_cli.actions import act
 from crdtsync_cli.attention import Attention
-from crdtsync_cli.running import Ways
+from crdtsync_cli.running import Ways, find_agent
 from crdtsync_cli.seat import Seat, seated
 from crdtsync_cli.settings import resolve
 from crdtsync_cli.slash import read_line
@@ -19,7 +19,7 @@ from crdtsync_cli.terminal.complete import proposals
 from crdtsync.errors import OperationFailed, UsageError
 from crdtsync.session import Session
 from crdtsync.session.opening import open_session
-from tests.host.stage import ECHO, QUICK, answers, until
+from tests.host.stage import QUICK, answers, until
 
 ENDLESS = "exec:sh -c 'cat; exec sleep 600'"
 
@@ -107,17 +107,20 @@ async def test_an_unknown_agent_leaves_the_one_there_is(tmp_path: Path) -> None:
         assert answers(session.view) == ["still there"]
 
 
-async def test_the_agent_of_the_start_gives_the_lease_back(tmp_path: Path) -> None:
+async def test_a_turn_is_stopped_properly_however_the_window_ends(
+    tmp_path: Path,
+) -> None:
     settings = resolve({}, {}, {}, tmp_path)
+    spec = find_agent(ENDLESS, settings)
     async with open_session("s", data=tmp_path, name="ana", timing=QUICK) as session:
         with suppress(KeyError):
-            async with seated(session, ECHO, Ways("ask", tmp_path), settings):
-                await ask(session, "one")
+            async with seated(session, spec, Ways("ask", tmp_path), settings):
+                await session.send("one")
+                await until(session, lambda view: "one" in "".join(answers(view)))
                 raise KeyError("of the block")
-        async with seated(session, ECHO, Ways("ask", tmp_path), settings):
-            # It would have to wait for the lease to run out.
-            with anyio.fail_after(QUICK.ttl_s / 2):
-                await ask(session, "two")
+        (turn,) = session.view.turns.values()
+        assert turn.ended
+        assert turn.stop_reason == "cancelled"
 
 
 async def test_who_has_no_seat_is_told_so(tmp_path: Path) -> None:
