@@ -211,4 +211,6 @@ def turn_ended(record: TurnRecord, reading: Reading) -> TurnEnded:
         reading=reading.classes[record.id],
         stop_reason=record.stop_reason or "",
         error=record.error or "",
+        started_at=record.started_at or "",
+        ended_at=record.ended_at or "",
     )

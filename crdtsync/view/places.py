@@ -38,7 +38,7 @@ BEFORE: Final = -1
 """Stands for the messages that were told earlier."""
 
 # What is told of one message, in this order.
-_START, _EARLY_TOOL, _TEXT, _TOOL, _TURN = range(5)
+_START, _EARLY_TOOL, _TEXT, _TOOL, _TURN = range(1, 6)
 _LATER: Final = 10
 """Added for a turn that wrote nothing: it stands behind its prompts."""
 
@@ -75,6 +75,9 @@ class _Places:
                 self._last[message.turn] = at
         starts = [body for body in bodies if isinstance(body, TurnStarted)]
         self._starts = {body.turn: self._start(body) for body in starts}
+        # One turn runs at a time: what went on before is over by then.
+        begins = [(at, what - 1, 0) for at, what, _ in self._starts.values()]
+        self._until_next: Place = min(begins, default=self._end)
         tools = [body.tool for body in bodies if isinstance(body, ToolChanged)]
         self._tools = {
             tool.key: self._tool(tool.turn, tool.message, number)
@@ -104,6 +107,8 @@ class _Places:
             case ApprovalResolved(approval) if approval.tool in self._tools:
                 at, what, number = self._tools[approval.tool]
                 return (at, what, number - 1)
+            case ApprovalResolved():
+                return self._until_next
         return None
 
     def _of_turn(self, body: Body) -> Place | None:
@@ -113,7 +118,7 @@ class _Places:
             case PlanChanged(turn=turn) | UsageChanged(turn=turn):
                 return self._turn(turn, 0)
             case TurnEnded(turn=turn):
-                return self._turn(turn, 1)
+                return self._turn(turn, 1) or self._until_next
         return None
 
     def _start(self, started: TurnStarted) -> Place:
@@ -128,7 +133,7 @@ class _Places:
         number = 2 * number + 1
         if message not in self._index and turn in self._starts:
             at, what, _ = self._starts[turn]
-            return (at, what + _EARLY_TOOL, number)
+            return (at, what + _EARLY_TOOL - _START, number)
         return (self._index.get(message, BEFORE), _TOOL, number)
 
     def _turn(self, turn: str, number: int) -> Place | None:
@@ -137,4 +142,4 @@ class _Places:
         if turn not in self._starts:
             return None
         at, what, _ = self._starts[turn]
-        return (at, what + _TURN, number)
+        return (at, what + _TURN - _START, number)

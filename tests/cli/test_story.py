@@ -240,3 +240,11 @@ def test_signs_can_be_written_in_ascii() -> None:
     ]
     assert all(row.isascii() for row in plain(rows))
     assert "  ok shell  pytest -q tests/parser  12.4s  exit 0" in plain(rows)
+
+
+def test_a_turn_that_comes_in_late_took_as_long_as_its_runner_says() -> None:
+    told = Told()
+    told.tell(TurnStarted("t1", (), "demo", 1, ""))
+    began, over = "2026-11-20T14:00:00Z", "2026-11-20T14:01:30Z"
+    ended = TurnEnded("t1", "ended", "main", "end_turn", "", began, over)
+    assert told.tell(ended) == [Line("turn 1 done 1m30s", ruled=True)]

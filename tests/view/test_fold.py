@@ -196,6 +196,22 @@ def test_a_change_that_changes_nothing_tells_nothing() -> None:
     assert window.write() == b""
 
 
+def test_what_went_on_before_is_over_before_the_next_turn_begins() -> None:
+    writer = Window.fresh(1)
+    _begin(writer)
+    question = {"number": 1, "turn": "t1", "tool": "t1/c", "title": "x", "options": []}
+    writer.write(Write("ask", ("q", question)))
+    reader = Window.fresh(2)
+    reader.receive(writer.document.state())
+    seen = reader.document.state_vector()
+    writer.write(Write("set_turn", ("t1", {"ended": True, "stop_reason": "lost"})))
+    for step in turn_of("t2", "p2", 2):
+        writer.write(*step)
+    told = [body.type for body in reader.receive(writer.document.diff(seen))]
+    assert told[:4] == ["message", "approval.resolved", "turn.ended", "lease"]
+    reader.picture.check()
+
+
 # Streamed bodies.
 
 
