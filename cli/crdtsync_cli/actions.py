@@ -161,8 +161,8 @@ async def _send(session: Session, command: Command) -> Reply:
 async def _decide(session: Session, command: Command) -> list[str]:
     match command.slash.name:
         case "cancel":
+            # The session tells everybody that it was asked for.
             await session.cancel(turn_called(session, command.rest) or command.rest)
-            return ["asked to stop the turn"]
         case "title":
             await session.rename(command.rest)
         case "nick":

@@ -56,7 +56,6 @@ REGISTRY: Final = (
     Slash("who", "", "Show who is here.", ("names",)),
     Slash("status", "", "Show the session, the turn and what waits."),
     Slash("role", "", "Show what you may do here, and why."),
-    Slash("agents", "", "Show which agents run here, and which could."),
     Slash(
         "agent",
         "[NAME | none]",
@@ -65,6 +64,7 @@ REGISTRY: Final = (
         words=("agent",),
         example="/agent demo",
     ),
+    Slash("agents", "", "Show which agents run here, and which could."),
     Slash(
         "activity",
         "[on | quiet | last | ID | @PERSON | KIND]...",

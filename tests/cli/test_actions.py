@@ -146,7 +146,7 @@ async def test_activity_lists_what_was_done_and_by_whom(tmp_path: Path) -> None:
             '1    turn        bob  demo started  "test it"',
             "1.1  shell       bob  pytest -q  ok  0.0s  exit 0",
             "     permission  bob  #7 rm -r build/  open",
-            "1    turn        bob  ended: end turn",
+            "1    turn        bob  done",
         ]
         assert len(await here.lines("/activity @bob shell")) == 1
         assert await here.lines("/activity @ana") == ["nothing was done yet"]
@@ -236,7 +236,7 @@ async def test_a_turn_is_stopped_by_its_number(tmp_path: Path) -> None:
         await here.ana.wait_for(lambda view: view.running is not None)
         with pytest.raises(OperationFailed, match="turn 2 is not running"):
             await here.do("/cancel 2")
-        assert await here.lines("/cancel 1") == ["asked to stop the turn"]
+        assert await here.lines("/cancel 1") == []
         assert here.ana.view.messages[-1].turn == "t1"
 
 

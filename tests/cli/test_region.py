@@ -191,6 +191,7 @@ def test_the_next_try_is_counted_down() -> None:
     assert link_words(away[1:], 100.0)[0] == "◐ reconnecting 5s, edits are kept here"
     assert link_words(away, 103.5)[0].startswith("◐ reconnecting 1s")
     assert link_words(away, 110.0)[0].startswith("◐ reconnecting 0s")
+    assert link_words(away[1:], 103.5, 30)[0] == "◐ reconnecting 1s"
     assert link_words([*away, Facts("live")], 103.5)[0] == "● live 1/3"
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "Code",
     "Day",
     "Face",
+    "Failed",
     "Head",
     "Line",
     "Plan",
@@ -140,6 +141,13 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """What went wrong with something that was typed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Replied:
     """A line of what a slash command answers; two blanks part its columns."""
 
@@ -154,5 +162,15 @@ class Day:
 
 
 Block: TypeAlias = (
-    Said | Head | Answer | Code | Thought | ToolRow | Plan | Line | Replied | Day
+    Said
+    | Head
+    | Answer
+    | Code
+    | Thought
+    | ToolRow
+    | Plan
+    | Line
+    | Failed
+    | Replied
+    | Day
 )

@@ -19,6 +19,7 @@ from crdtsync_cli.terminal.block import (
     Code,
     Day,
     Face,
+    Failed,
     Head,
     Line,
     Plan,
@@ -119,17 +120,20 @@ def _row(block: Block, ink: Ink, width: int) -> list[Row]:
         case Day(date=date):
             named = f"── {date:%A} {date.day} {date:%B %Y} ──"
             return ink.text((named, "dim"), width=width)
-        case Line() | Replied():
+        case Line() | Failed() | Replied():
             return _own(block, ink, width)
     return []
 
 
-def _own(block: Line | Replied, ink: Ink, width: int) -> list[Row]:
+def _own(block: Line | Failed | Replied, ink: Ink, width: int) -> list[Row]:
     """What the window itself says."""
     if isinstance(block, Replied):
         lines = clean_text(block.text).split("\n")
         return [row for line in lines for row in _replied(line, ink, width)]
     cleaned = clean_text(block.text).strip("\n")
+    if isinstance(block, Failed):
+        bad = style_of("bad", ink.theme)
+        return ink.beside(Text(ink.signs("✗ "), bad), Text(cleaned, bad), width)
     shown = f"── {clean_line(block.text)} ──" if block.ruled else cleaned
     return ink.text((shown, block.tone), width=width)
 
@@ -138,13 +142,21 @@ def _replied(line: str, ink: Ink, width: int) -> list[Row]:
     """A line of columns; what does not fit of the last one stays in its column."""
     whole = f"  {line.rstrip()}"
     found = _LAST_COLUMN.fullmatch(whole)
-    if cell_len(whole) <= width or found is None:
+    if found is None:
         return ink.text((whole, ""), width=width)
     before, last = found.groups()
-    if width - cell_len(before) >= TEXT_WIDTH_MIN:
+    narrow = width - cell_len(before) < TEXT_WIDTH_MIN
+    if cell_len(whole) <= width and not (narrow and _is_first(before)):
+        return ink.text((whole, ""), width=width)
+    if not narrow:
         return ink.beside(Text(before), Text(last), width)
     above = ink.text((before.rstrip(), ""), width=width) if before.strip() else []
     return [*above, *ink.beside(Text("      "), Text(last), width)]
+
+
+def _is_first(columns: str) -> bool:
+    """Whether it is a single column: where there is no room, all rows are alike."""
+    return "  " not in columns.strip()
 
 
 def _said(said: Said, ink: Ink, width: int) -> list[Row]:
