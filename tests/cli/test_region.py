@@ -28,9 +28,12 @@ from crdtsync.events import (
     ToolChanged,
     TurnStarted,
 )
+from crdtsync.identity import runner_id
 from crdtsync.schema import JsonValue
 from crdtsync.session import Session
 from crdtsync.session.opening import open_session
+
+from .agentless import start_turn
 
 NOW = datetime(2026, 11, 20, 14, 2, 11, tzinfo=UTC)
 
@@ -119,6 +122,24 @@ async def test_three_tools_and_how_many_more(tmp_path: Path) -> None:
         assert "  +2 more" in shown
         assert next(r for r in shown if r.startswith("plan")).startswith("plan 1/2")
         assert [row for row in shown if row.startswith("queued: 1 you")]
+
+
+@pytest.mark.parametrize("here", [True, False])
+async def test_a_turn_whose_window_is_gone_is_not_said_to_go_on(
+    tmp_path: Path, *, here: bool
+) -> None:
+    async with stage(tmp_path) as ui:
+        session = ui.session
+        window = session.place.window if here else "0" * len(session.place.window)
+        sent = await session.send("go on")
+        start_turn(session, sent.id, runner=runner_id(session.me.id, window))
+        ui.tell(TurnStarted("t1", (sent.id,), "demo", 1, ""))
+        (row,) = ui.rows(80, 24)
+        if here:
+            assert row.startswith("• demo is working")
+        else:
+            assert row.startswith("◷ demo is out of reach")
+            assert row.endswith("· /agent NAME")
 
 
 async def test_a_thought_is_told_and_not_shown(tmp_path: Path) -> None:
