@@ -148,8 +148,10 @@ async def _agent(session: Session, wanted: str, seat: Seat | None) -> tuple[str,
     if seat.name:
         return (f"{clean_line(seat.name)} runs the turns in this window",)
     others = ", ".join(map(clean_line, session.agents()))
-    elsewhere = f"; elsewhere: {others}" if others else ""
-    return (f"no agent runs in this window{elsewhere}: /agent NAME starts one",)
+    free = "no agent runs in this window"
+    if others:
+        return (f"{free}; elsewhere {others} does. /agent NAME starts one here",)
+    return (f"{free}: /agent NAME starts one",)
 
 
 async def _send(session: Session, command: Command) -> Reply:

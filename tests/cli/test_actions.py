@@ -93,6 +93,7 @@ async def test_the_queue_is_moved_edited_dropped_and_cleared(tmp_path: Path) -> 
         ]
         dropped = await here.lines("/queue drop 1")
         assert len(dropped) == 3
+        assert await here.lines("/queue run") == ["no prompt is held back"]
         assert await here.lines("/queue clear") == [
             "dropped 2 prompts of yours",
             "1 of others still wait:",

@@ -17,9 +17,10 @@ from crdtsync_cli.slash import read_line
 from crdtsync_cli.terminal.complete import proposals
 
 from crdtsync.errors import OperationFailed, UsageError
+from crdtsync.host import run_agent
 from crdtsync.session import Session
 from crdtsync.session.opening import open_session
-from tests.host.stage import QUICK, answers, until
+from tests.host.stage import ECHO, QUICK, answers, until
 
 ENDLESS = "exec:sh -c 'cat; exec sleep 600'"
 
@@ -69,6 +70,16 @@ async def test_a_window_starts_an_agent_and_stops_it(tmp_path: Path) -> None:
         await wait_until(lambda: session.agents() == [])
         await session.send("two")
         assert len(session.view.pending) == 1
+
+
+async def test_a_window_knows_which_agent_runs_elsewhere(tmp_path: Path) -> None:
+    async with (
+        stage(tmp_path) as (session, seat),
+        open_session("s", data=tmp_path, name="bob") as bob,
+        run_agent(bob, ECHO),
+    ):
+        await wait_until(lambda: session.agents() == ["echo"])
+        assert "; elsewhere echo does. /agent NAME" in await do(session, seat, "/agent")
 
 
 async def test_another_agent_takes_the_seat(tmp_path: Path) -> None:
