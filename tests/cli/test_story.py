@@ -248,3 +248,14 @@ def test_a_turn_that_comes_in_late_took_as_long_as_its_runner_says() -> None:
     began, over = "2026-11-20T14:00:00Z", "2026-11-20T14:01:30Z"
     ended = TurnEnded("t1", "ended", "main", "end_turn", "", began, over)
     assert told.tell(ended) == [Line("turn 1 done 1m30s", ruled=True)]
+
+
+def test_a_ruled_line_that_is_too_long_keeps_its_margin() -> None:
+    drawn = Canvas(Ink(colors=False)).drawn([Line("stopped: no lease", ruled=True)], 23)
+    assert drawn == "── stopped: no lease ──\n"
+    drawn = Canvas(Ink(colors=False)).drawn(
+        [Line("the lease was lost", ruled=True)], 22
+    )
+    assert drawn == "── the lease was lost\n"
+    drawn = Canvas(Ink(colors=False)).drawn([Line("lost " * 5, ruled=True)], 23)
+    assert drawn == "── lost lost lost lost\n   lost\n"

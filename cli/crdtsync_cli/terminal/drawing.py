@@ -134,8 +134,15 @@ def _own(block: Line | Failed | Replied, ink: Ink, width: int) -> list[Row]:
     if isinstance(block, Failed):
         bad = style_of("bad", ink.theme)
         return ink.beside(Text(ink.signs("✗ "), bad), Text(cleaned, bad), width)
-    shown = f"── {clean_line(block.text)} ──" if block.ruled else cleaned
-    return ink.text((shown, block.tone), width=width)
+    if not block.ruled:
+        return ink.text((cleaned, block.tone), width=width)
+    shown = f"── {clean_line(block.text)} ──"
+    if cell_len(shown) <= width:
+        return ink.text((shown, block.tone), width=width)
+    # A rule that stands alone in the last row looks like another line.
+    tone = style_of(block.tone, ink.theme)
+    text = Text(clean_line(block.text), tone)
+    return ink.beside(Text(ink.signs("── "), tone), text, width)
 
 
 def _replied(line: str, ink: Ink, width: int) -> list[Row]:
