@@ -259,3 +259,20 @@ def test_a_ruled_line_that_is_too_long_keeps_its_margin() -> None:
     assert drawn == "── the lease was lost\n"
     drawn = Canvas(Ink(colors=False)).drawn([Line("lost " * 5, ruled=True)], 23)
     assert drawn == "── lost lost lost lost\n   lost\n"
+
+
+def test_where_no_room_is_a_tool_says_what_it_did_and_not_by_whom() -> None:
+    told = Told()
+    told.story.by["t1/1"] = "allowed by bob"
+    tool = ToolCall(
+        "t1/1",
+        "",
+        "Write NOTES.md",
+        "edit",
+        "completed",
+        started_at="2026-11-20T14:00:00Z",
+        ended_at="2026-11-20T14:00:14Z",
+    )
+    told.tell(ToolChanged(tool))
+    assert told.drawn(60) == ["  ✓ edit  Write NOTES.md  14.0s  allowed by bob"]
+    assert told.drawn(39) == ["  ✓ edit  Write NOTES.md  14.0s"]

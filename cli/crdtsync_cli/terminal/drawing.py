@@ -38,6 +38,9 @@ __all__ = ["Canvas", "draw"]
 TEXT_WIDTH_MIN: Final = 16
 """If less is left beside a name, the text begins below it."""
 
+TITLE_WIDTH_MIN: Final = 12
+"""What a tool did comes before how long it took and who allowed it."""
+
 _LAST_COLUMN: Final = re.compile(r"(.*\s{2})(\S.*)")
 
 _MARKS: Final = {
@@ -195,10 +198,14 @@ def _tool(row: ToolRow, ink: Ink, width: int) -> list[Row]:
     mark, tone = _MARKS.get(tool.phase, ("?", ""))
     code = f"exit {tool.exit_code}" if tool.exit_code is not None else ""
     took = duration(tool.started_at, tool.ended_at)
-    facts = "  ".join(filter(None, (took, code, clean_line(row.by))))
+    known = [fact for fact in (took, code, clean_line(row.by)) if fact]
     name = clean_line(tool_name(tool.kind))
     head = f"  {ink.signs(mark)} "
-    room = width - cell_len(head) - cell_len(name) - cell_len(facts) - 4
+    left = width - cell_len(head) - cell_len(name) - 4
+    while known and left - cell_len("  ".join(known)) < TITLE_WIDTH_MIN:
+        known.pop()
+    facts = "  ".join(known)
+    room = left - cell_len(facts)
     title = ink.cut(clean_line(tool.title), max(8, room))
     said = "  ".join(filter(None, (name, title)))
     parts: list[Part] = [(head, tone), (said, ""), (f"  {facts}" * bool(facts), "dim")]
