@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from crdtsync.agents.presets import preset_names
 from crdtsync.errors import OperationFailed
 from crdtsync.sanitize import clean_line
 from crdtsync_cli import facts, granting
@@ -127,8 +128,7 @@ def _facts(session: Session, name: str) -> list[str]:
             role, why = role_here(session)
             return [f"you are {role}: {clean_line(why)}", _MAY[role]]
         case "agents":
-            here = ", ".join(map(clean_line, session.agents()))
-            return [f"runs here: {here}" if here else facts.agent_hint(session)]
+            return _agents(session)
     return ["tasks are not there yet: they come with the workspace"]
 
 
@@ -137,6 +137,17 @@ _MAY: Final = {
     "editor": "you may write, ask, stop turns and answer questions",
     "owner": "you may do everything",
 }
+
+
+def _agents(session: Session) -> list[str]:
+    """Which agents run here, and which could."""
+    here = ", ".join(map(clean_line, session.agents()))
+    return [
+        f"runs here: {here}" if here else "no agent runs here",
+        f"known: {', '.join(preset_names())}; acp:COMMAND and exec:COMMAND",
+        "/agent NAME has one run the turns in this window",
+        f"without a window: crdtsync host {session.name} --agent NAME",
+    ]
 
 
 async def _agent(session: Session, wanted: str, seat: Seat | None) -> tuple[str, ...]:

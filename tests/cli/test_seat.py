@@ -59,6 +59,7 @@ async def test_a_window_starts_an_agent_and_stops_it(tmp_path: Path) -> None:
     async with stage(tmp_path) as (session, seat):
         free = "no agent runs in this window: /agent NAME starts one"
         assert await do(session, seat, "/agent") == free
+        assert (await do(session, seat, "/agents")).startswith("no agent runs here")
         waiting = await session.send("one")
         runs = "runs the turns in this window"
         assert runs in await do(session, seat, "/agent exec:cat")
@@ -80,6 +81,7 @@ async def test_a_window_knows_which_agent_runs_elsewhere(tmp_path: Path) -> None
     ):
         await wait_until(lambda: session.agents() == ["echo"])
         assert "; elsewhere echo does. /agent NAME" in await do(session, seat, "/agent")
+        assert (await do(session, seat, "/agents")).startswith("runs here: echo known:")
 
 
 async def test_another_agent_takes_the_seat(tmp_path: Path) -> None:
