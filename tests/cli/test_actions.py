@@ -163,6 +163,27 @@ async def test_activity_lists_what_was_done_and_by_whom(tmp_path: Path) -> None:
             await here.do("/activity flying")
 
 
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        ('{"text": "one\\ntwo"}', ["  one", "  two"]),
+        ('{"output": "one"}', ["  one"]),
+        ('{"text": "one", "more": 2}', ['  {"text": "one", "more": 2}']),
+        ('{"text": 1}', ['  {"text": 1}']),
+        ('{"text":', ['  {"text":']),
+    ],
+)
+async def test_what_a_tool_printed_is_shown_without_its_wrapping(
+    tmp_path: Path, output: str, shown: list[str]
+) -> None:
+    async with talk(tmp_path) as here:
+        prompt = await here.bob.send("read it")
+        start_turn(here.bob, prompt.id)
+        run_tool(here.bob, "t1/c1", "read", output)
+        await here.ana.wait_for(lambda view: bool(view.tools))
+        assert (await here.lines("/activity 1.1"))[1:] == shown
+
+
 async def test_activity_remembers_who_came_and_went(tmp_path: Path) -> None:
     async with talk(tmp_path) as here:
         with here.ana.events() as events:
