@@ -60,16 +60,25 @@ class Canvas:
     def __init__(self, ink: Ink) -> None:
         self.ink = ink
         self._last: Block | None = None
+        # Rows below an item, which stand there only if another one follows.
+        self._blank = 0
 
     def drawn(self, blocks: Sequence[Block], width: int) -> str:
         """Blocks as lines to be printed."""
         found = []
         for block in blocks:
             rows = draw(block, self.ink, width)
+            blank = 0
+            while isinstance(block, Answer) and rows and not rows[-1]:
+                rows.pop()
+                blank += 1
             if not rows:
                 continue
             if self.is_apart(block):
                 found.append("\n")
+            elif isinstance(block, Answer) and block.item:
+                found.append("\n" * self._blank)
+            self._blank = blank
             self._last = block
             found.append(self.ink.ansi(rows))
         return "".join(found)

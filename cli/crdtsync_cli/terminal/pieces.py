@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from markdown_it import MarkdownIt
@@ -16,7 +17,6 @@ __all__ = ["Piece", "closes_fence", "pieces_of"]
 
 _MARKDOWN: Final = MarkdownIt().enable(["strikethrough", "table"])
 _ENDED_BY_BLANK: Final = {"paragraph_open", "table_open"}
-_LISTS: Final = {"bullet_list_open", "ordered_list_open"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +46,21 @@ def pieces_of(text: str) -> Iterator[Piece]:
     """The pieces of whole lines, in order; the last one may be unfinished."""
     lines = [f"{line}\n" for line in text.split("\n")[:-1]]
     # The parser takes a lone carriage return for the end of a line.
-    tokens = _MARKDOWN.parse(text.replace("\r", " "))
-    tops = [t for t in tokens if t.level == 0 and t.nesting >= 0 and t.map]
+    blocks = _blocks(_MARKDOWN.parse(text.replace("\r", " ")))
     at = 0
-    for number, token in enumerate(tops):
+    for number, (token, items) in enumerate(blocks):
         begin, end = token.map or [0, 0]
         if "".join(lines[at:begin]).strip():
             yield Piece("".join(lines[at:begin]))
             at = begin
-        last = number == len(tops) - 1
-        following = len(lines) if last else (tops[number + 1].map or [0])[0]
+        last = number == len(blocks) - 1
+        following = len(lines) if last else (blocks[number + 1][0].map or [0])[0]
         if "".join(lines[end:following]).strip():
             following = end
         finished = not last or following < len(lines) or _is_finished(token, lines)
-        if token.type in _LISTS:
-            yield from _list(lines, (at, following), token, tokens, finished=finished)
+        if items:
+            starts = [at, *items[1:], following]
+            yield from _items(lines, starts, token, finished=finished)
         else:
             shown = "".join(lines[at:following])
             yield Piece(shown, token.type, finished, token.markup, token.info)
@@ -69,39 +69,31 @@ def pieces_of(text: str) -> Iterator[Piece]:
         yield Piece("".join(lines[at:]))
 
 
-def _list(
-    lines: Sequence[str],
-    span: tuple[int, int],
-    token: Token,
-    tokens: Sequence[Token],
-    *,
-    finished: bool,
+def _blocks(tokens: Sequence[Token]) -> list[tuple[Token, list[int]]]:
+    """The first token of each top-level block; of a list, where its items begin."""
+    found: list[tuple[Token, list[int]]] = []
+    for token in tokens:
+        if token.level == 0 and token.nesting >= 0 and token.map:
+            found.append((token, []))
+        elif token.level == 1 and token.type == "list_item_open" and token.map:
+            found[-1][1].append(token.map[0])
+    return found
+
+
+def _items(
+    lines: Sequence[str], starts: Sequence[int], token: Token, *, finished: bool
 ) -> Iterator[Piece]:
     """A list item by item: what follows an item cannot change it."""
-    start = int(token.attrs.get("start", 1))
-    begins = _item_lines(token, tokens)
-    ends = [*begins[1:], span[1]]
-    begins[0] = span[0]
-    for number, (begin, end) in enumerate(zip(begins, ends, strict=True)):
-        last = number == len(begins) - 1
+    first = int(token.attrs.get("start", 1))
+    for number, (begin, end) in enumerate(pairwise(starts)):
+        last = number == len(starts) - 2
         yield Piece(
             "".join(lines[begin:end]),
             token.type,
             finished or not last,
-            number=start + number,
+            number=first + number,
             goes_on=not last,
         )
-
-
-def _item_lines(token: Token, tokens: Sequence[Token]) -> list[int]:
-    """In which lines the items of a top-level list begin."""
-    found = []
-    for inner in tokens[tokens.index(token) + 1 :]:
-        if inner.level == 0:
-            break
-        if inner.level == 1 and inner.type == "list_item_open" and inner.map:
-            found.append(inner.map[0])
-    return found
 
 
 def _is_finished(token: Token, lines: Sequence[str]) -> bool:

@@ -91,7 +91,7 @@ class Stream:
         if self.language is not None:
             found += self._code(self._tail.count("\n"))
             self.language = None
-        found.append(self._answer(len(self._tail)))
+        found.append(self._answer(self._cut(len(self._tail))))
         self._taken -= added
         return [block for block in found if block.text.strip()]
 
@@ -108,49 +108,53 @@ class Stream:
     def _pieces(self) -> Generator[Answer, None, bool]:
         """Hand out what is finished; whether the rest is to be looked at anew."""
         self._cut(len(self.tail) - len(self.tail.lstrip("\n")))
+        done, anew = 0, False
         for piece in pieces_of(self.tail[: self.tail.rfind("\n") + 1]):
-            if self._opens(piece):
-                return True
             limit = TABLE_CHARS_MAX if piece.kind == "table_open" else BLOCK_CHARS_MAX
-            if len(piece.text.strip()) > limit:
-                yield self._answer(_word_end(piece.text, limit))
+            if _is_long_fence(piece):
+                self._cut(done)
+                self._open(piece)
                 return True
+            if len(piece.text.strip()) > limit:
+                end = _word_end(piece.text, limit)
+                yield self._answer(piece.text[:end])
+                done, anew = done + end, True
+                break
             if not piece.finished:
-                return False
-            yield self._answer(len(piece.text), piece)
-        return False
+                break
+            yield self._answer(piece.text, piece)
+            done += len(piece.text)
+        self._cut(done)
+        return anew
 
     def _long_line(self) -> Iterator[Answer]:
         """Cut a line that is too long to wait for its end."""
         begin = self.tail.rfind("\n") + 1
-        if len(self.tail) - begin > BLOCK_CHARS_MAX:
-            *_, piece = pieces_of(self.tail[:begin]) if begin else [Piece("")]
-            if self._opens(piece, long=True):
-                return
-            if begin:
-                yield self._answer(begin)
-            while len(self.tail.strip()) > BLOCK_CHARS_MAX:
-                yield self._answer(_word_end(self.tail, BLOCK_CHARS_MAX))
+        if len(self.tail) - begin <= BLOCK_CHARS_MAX:
+            return
+        *_, piece = pieces_of(self.tail[:begin]) if begin else [Piece("")]
+        if piece.kind == "fence":
+            self._open(piece)
+            return
+        if begin:
+            yield self._answer(self._cut(begin))
+        while len(self.tail.strip()) > BLOCK_CHARS_MAX:
+            yield self._answer(self._cut(_word_end(self.tail, BLOCK_CHARS_MAX)))
 
-    def _answer(self, end: int, piece: Piece | None = None) -> Answer:
-        """Hand out text up to there: a whole piece, or where one is cut."""
+    def _answer(self, text: str, piece: Piece | None = None) -> Answer:
+        """What is handed out of a text: a whole piece, or where one is cut."""
         item, self.item = self.item, 0
         if piece is None or not piece.goes_on:
-            return Answer(self._cut(end), item)
+            return Answer(text, item)
         self.item = item + 1 if item else piece.number + 1
-        return Answer(self._cut(end), item, goes_on=True)
+        return Answer(text, item, goes_on=True)
 
-    def _opens(self, piece: Piece, *, long: bool = False) -> bool:
-        """Begin to hand out a code fence, if it is one and long."""
-        lines = piece.text.strip("\n").count("\n")
-        long |= lines >= FENCE_LINES_MAX or len(piece.text.strip()) > BLOCK_CHARS_MAX
-        if piece.kind != "fence" or not long:
-            return False
+    def _open(self, piece: Piece) -> None:
+        """Begin to hand out a long code fence."""
         words = piece.info.split()
         self.language, self._marker = (words[0] if words else ""), piece.markup
         self._first, self.item = True, 0
         self._cut(self.tail.index("\n", self.tail.index(piece.markup)) + 1)
-        return True
 
     def _fenced(self) -> Iterator[Code]:
         """The lines of the open fence that are finished."""
@@ -178,6 +182,12 @@ class Stream:
         found, self._tail = self.tail[:end], self._tail[end:]
         self._taken += end
         return found
+
+
+def _is_long_fence(piece: Piece) -> bool:
+    text = piece.text.strip()
+    long = text.count("\n") >= FENCE_LINES_MAX or len(text) > BLOCK_CHARS_MAX
+    return long and piece.kind == "fence"
 
 
 def _offset(text: str, lines: int) -> int:
