@@ -138,6 +138,8 @@ class TurnEnded:
         reading: "main", "parallel" or "stale", see docs: turns.
         stop_reason: As the agent or the runner says.
         error: In words, or "".
+        started_at: When it began, by its runner's clock; "" if it did not say.
+        ended_at: When it ended, likewise.
     """
 
     type: ClassVar[str] = "turn.ended"
@@ -146,6 +148,8 @@ class TurnEnded:
     reading: str
     stop_reason: str
     error: str
+    started_at: str = ""
+    ended_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,10 @@ UTC, and for people only. Types marked *delta* come only with `--deltas`.
 
 A stream begins with `session.opened`; `session.closed` ends it, if the session ends
 before its reader does. Each `turn.started` is followed by one `turn.ended`, also after
-a crash. After `reset` what was shown no longer holds: read the session anew.
+a crash. What comes in at once, such as the turns of a machine that was offline, is told
+in reading order: prompt, turn, messages with each tool behind the one after which it
+ran, the end of the turn. After `reset` what was shown no longer holds: read the session
+anew.
 """
 
 WORDS = {

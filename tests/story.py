@@ -57,6 +57,8 @@ def turn_of(
         "options": OPTIONS,
     }
 
+    made: JsonObject = {"message": thought, "title": "make"}
+
     def turns(**values: JsonValue) -> Write:
         return Write("set_turn", (turn, values))
 
@@ -70,7 +72,7 @@ def turn_of(
         [begun(thought, turn, "thought"), Write("append_text", (thought, "Let me "))],
         [Write("append_text", (thought, "sée 𝄞"))],
         [
-            Write("set_tool", (tool, {"phase": "pending", "title": "make"})),
+            Write("set_tool", (tool, {**made, "phase": "pending"})),
             Write("ask", (f"{turn}-ask", question)),
         ],
         [Write("vote", (f"{turn}-ask", "bob", "y"))],

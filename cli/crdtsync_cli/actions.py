@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from crdtsync.agents.presets import preset_names
+from crdtsync.errors import OperationFailed
 from crdtsync.sanitize import clean_line
 from crdtsync_cli import facts, granting
 from crdtsync_cli.attention import Attention
@@ -23,6 +25,7 @@ from crdtsync_cli.words import plural
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
+    from crdtsync_cli.seat import Seat
 
 __all__ = ["HISTORY", "Reply", "act", "history_lines"]
 
@@ -39,13 +42,16 @@ _LOOKS: Final = frozenset(
 )
 
 
-async def act(session: Session, line: Line, attention: Attention) -> Reply:
+async def act(
+    session: Session, line: Line, attention: Attention, seat: Seat | None = None
+) -> Reply:
     """Do what a line says; returns when it is on disk.
 
     Args:
         session: Open.
         line: As it was read.
         attention: Of the window it was typed into.
+        seat: Where that runs an agent, if it can.
 
     Raises:
         CrdtSyncError: It cannot be done; nothing was.
@@ -55,6 +61,8 @@ async def act(session: Session, line: Line, attention: Attention) -> Reply:
         return Reply(sent=await session.send(line.text))
     slash = line.slash
     check_role(session, slash.role, f"/{slash.name}")
+    if slash.name == "agent":
+        return Reply(await _agent(session, line.rest, seat))
     return await _do(session, line, attention)
 
 
@@ -103,7 +111,7 @@ def _look(session: Session, command: Command) -> Reply:
         case "history":
             return Reply(tuple(_history(session, command.rest)), long=True)
         case "help":
-            return Reply(tuple(help_lines(command.rest)), long=True)
+            return Reply(tuple(help_lines(command.rest)))
         case "search":
             hits = list(found_lines(session, command.rest))
             return Reply(tuple(hits[-FOUND_MAX:] or ["nothing found"]))
@@ -120,8 +128,7 @@ def _facts(session: Session, name: str) -> list[str]:
             role, why = role_here(session)
             return [f"you are {role}: {clean_line(why)}", _MAY[role]]
         case "agents":
-            here = ", ".join(map(clean_line, session.agents()))
-            return [f"runs here: {here}" if here else facts.agent_hint(session)]
+            return _agents(session)
     return ["tasks are not there yet: they come with the workspace"]
 
 
@@ -130,6 +137,32 @@ _MAY: Final = {
     "editor": "you may write, ask, stop turns and answer questions",
     "owner": "you may do everything",
 }
+
+
+def _agents(session: Session) -> list[str]:
+    """Which agents run here, and which could."""
+    here = ", ".join(map(clean_line, session.agents()))
+    return [
+        f"runs here: {here}" if here else "no agent runs here",
+        f"known: {', '.join(preset_names())}; acp:COMMAND and exec:COMMAND",
+        "/agent NAME has one run the turns in this window",
+        f"without a window: crdtsync host {session.name} --agent NAME",
+    ]
+
+
+async def _agent(session: Session, wanted: str, seat: Seat | None) -> tuple[str, ...]:
+    """Tell which agent this window runs, or have it run another one."""
+    if seat is None:
+        raise OperationFailed("this window cannot run an agent")
+    if wanted:
+        await seat.change(wanted)
+    if seat.name:
+        return (f"{clean_line(seat.name)} runs the turns in this window",)
+    others = ", ".join(map(clean_line, session.agents()))
+    free = "no agent runs in this window"
+    if others:
+        return (f"{free}; elsewhere {others} does. /agent NAME starts one here",)
+    return (f"{free}: /agent NAME starts one",)
 
 
 async def _send(session: Session, command: Command) -> Reply:
@@ -141,8 +174,8 @@ async def _send(session: Session, command: Command) -> Reply:
 async def _decide(session: Session, command: Command) -> list[str]:
     match command.slash.name:
         case "cancel":
+            # The session tells everybody that it was asked for.
             await session.cancel(turn_called(session, command.rest) or command.rest)
-            return ["asked to stop the turn"]
         case "title":
             await session.rename(command.rest)
         case "nick":

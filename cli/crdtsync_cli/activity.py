@@ -24,9 +24,17 @@ from crdtsync.events import (
     TitleChanged,
 )
 from crdtsync.sanitize import clean_line
+from crdtsync.view.outcomes import turn_ended
 from crdtsync_cli.printed import tool_text
 from crdtsync_cli.scene import SessionScene
-from crdtsync_cli.words import columns, decided, excerpt, plural, tool_name
+from crdtsync_cli.words import (
+    columns,
+    decided,
+    excerpt,
+    outcome,
+    plural,
+    tool_name,
+)
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
@@ -144,9 +152,9 @@ def _ended(session: Session) -> Iterator[Deed]:
     for turn, number in _numbers(session).items():
         record = session.view.turns[turn]
         if record.ended_at:
-            how = clean_line(record.stop_reason or "ended").replace("_", " ")
+            how = outcome(turn_ended(record, session.view.reading))
             at, who = _moment(record.ended_at), asker(session, turn)
-            yield Deed(at, str(number), who, "turn", f"ended: {how}")
+            yield Deed(at, str(number), who, "turn", how)
 
 
 def _asked(session: Session) -> Iterator[Deed]:

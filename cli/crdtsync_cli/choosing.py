@@ -140,4 +140,4 @@ def _theme(word: str) -> Reply:
             f"there is no theme {clean_line(word)!r}",
             hint=f"Choose one of {', '.join(THEMES)}.",
         )
-    return Reply(theme=word)
+    return Reply((f"theme {word} from now on",), theme=word)

@@ -82,6 +82,6 @@ def _host(session: Session) -> Host:
     if session.host is None:
         raise OperationFailed(
             "no agent runs in this window",
-            hint="Open the session with --agent NAME to run turns here.",
+            hint="/agent NAME runs one here.",
         )
     return session.host

@@ -38,6 +38,7 @@ from crdtsync_cli.slash import Command, Line, read_line
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
+    from crdtsync_cli.seat import Seat
 
 __all__ = ["LinesWindow", "Shape"]
 
@@ -67,10 +68,11 @@ class Shape:
 class LinesWindow:
     """One such window on an open session."""
 
-    def __init__(self, call: Call, session: Session, shape: Shape) -> None:
+    def __init__(self, call: Call, session: Session, shape: Shape, seat: Seat) -> None:
         self._call = call
         self._session = session
         self._shape = shape
+        self._seat = seat
         self._printer = Printer()
         self._plain = Plain(SessionScene(session))
         self._attention = Attention()
@@ -162,7 +164,7 @@ class LinesWindow:
             if typed is None:
                 return False
             _check_shown(typed)
-            reply = await act(self._session, typed, self._attention)
+            reply = await act(self._session, typed, self._attention, self._seat)
         except CrdtSyncError as error:
             await self._refuse(error, ref)
             return False

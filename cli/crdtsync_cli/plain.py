@@ -50,6 +50,7 @@ from crdtsync_cli.words import (
     outcome,
     plan_lines,
     prefixed,
+    took_s,
     tool_name,
 )
 
@@ -194,7 +195,7 @@ class Plain:
         began = self._started.pop(ended.turn, None)
         words = outcome(ended)
         if began is not None and ended.state == "ended":
-            words += f" {(at - began).total_seconds():.0f}s"
+            words += f" {took_s(ended, began, at):.0f}s"
         words += _BAD_READINGS.get(ended.reading, "")
         found = [f"-- turn {self._number(ended.turn)} {words}"]
         if ended.error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from crdtsync.entities import ToolCall
 from crdtsync.errors import UsageError
 from crdtsync.sanitize import clean_line, clean_text
-from crdtsync.schema import JsonValue
+from crdtsync.schema import JsonValue, plain
 from crdtsync_cli.scene import SessionScene
 from crdtsync_cli.words import duration, plural, tool_name
 
@@ -23,6 +23,10 @@ _MARKS: Final = {
     "completed": "ok",
     "failed": "FAILED",
 }
+
+
+OBJECT_CHARS_MAX: Final = 256 * 1024
+"""A longer output is shown as it is."""
 
 
 def output_lines(session: Session, wanted: str, rows_max: int = 0) -> list[str]:
@@ -41,7 +45,7 @@ def output_lines(session: Session, wanted: str, rows_max: int = 0) -> list[str]:
     found: list[str] = []
     for tool in tools:
         found += [_tool_line(session, tool), *_input(tool)]
-        printed = [f"  {row}" for row in clean_text(tool.output).splitlines()]
+        printed = [f"  {row}" for row in clean_text(_said(tool)).splitlines()]
         if rows_max and len(printed) > rows_max:
             more = len(printed) - rows_max
             name = tool_id(session, tool)
@@ -78,6 +82,21 @@ def written(value: JsonValue) -> str:
         text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
         lines.append(f"{key}: {text}")
     return "\n".join(lines)
+
+
+def _said(tool: ToolCall) -> str:
+    """What a tool printed, without the object that some agents wrap it in."""
+    output = tool.output.strip()
+    if not output.startswith("{") or len(output) > OBJECT_CHARS_MAX:
+        return tool.output
+    try:
+        found = plain(json.loads(output))
+    except (ValueError, RecursionError):
+        return tool.output
+    match found:
+        case {"text": str(text), **more} | {"output": str(text), **more} if not more:
+            return text
+    return tool.output
 
 
 def _wanted(session: Session, wanted: str) -> list[ToolCall]:

@@ -32,7 +32,8 @@ async def change_queue(session: Session, command: Command) -> list[str]:
     match verb, words:
         case "run", []:
             released = await session.prompts.release()
-            return [f"released {plural(len(released), 'prompt')}"]
+            said = f"released {plural(len(released), 'prompt')}"
+            return [said if released else "no prompt is held back"]
         case "clear", []:
             return await _clear(session)
         case "drop", [number]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,12 +20,29 @@ from crdtsync_cli.settings import Settings
 if TYPE_CHECKING:
     from crdtsync.session import Session
 
-__all__ = ["NONE", "find_agent", "find_offline", "find_policy", "running"]
+__all__ = ["NONE", "Ways", "find_agent", "find_offline", "find_policy", "running"]
 
 _OFFLINE: Final[tuple[Offline, ...]] = ("deny", "ask", "allow")
 
 NONE: Final = "none"
 """The name that stands for no agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How a window runs turns, whichever agent does.
+
+    Attributes:
+        policy: What happens when it asks.
+        cwd: Its working folder; this process's if None.
+        collect: Whether prompts that wait together become one turn.
+        offline: What they do while the relay that grants turns is out of reach.
+    """
+
+    policy: Policy
+    cwd: Path | None = None
+    collect: bool = False
+    offline: Offline = "deny"
 
 
 def find_agent(wanted: str, settings: Settings) -> AgentSpec | None:
@@ -62,13 +80,25 @@ def find_policy(wanted: str, settings: Settings) -> Policy:
     )
 
 
-def find_offline(wanted: str, settings: Settings) -> Offline:
+def find_offline(wanted: str, settings: Settings, *, somebody: bool = True) -> Offline:
     """What prompts do while the relay that grants turns is out of reach.
 
+    Args:
+        wanted: As given to --offline-turns; "" for the setting.
+        settings: Holds the default, which is meant for windows.
+        somebody: Whether there is somebody to ask.
+
     Raises:
-        UsageError: There is no such way.
+        UsageError: There is no such way, or it asks and there is nobody.
     """
     name = wanted or settings["offline_turns"]
+    if name == "ask" and not somebody:
+        if not wanted:
+            return "deny"
+        raise UsageError(
+            "--offline-turns cannot be 'ask' here: a host has nobody to ask",
+            hint="deny: prompts wait for the relay; allow: they run apart.",
+        )
     for known in _OFFLINE:
         if known == name:
             return known
@@ -79,43 +109,34 @@ def find_offline(wanted: str, settings: Settings) -> Offline:
 
 
 def running(
-    session: Session,
-    spec: AgentSpec | None,
-    policy: Policy,
-    cwd: Path | None,
-    *,
-    collect: bool = False,
-    offline: Offline = "deny",
+    session: Session, spec: AgentSpec, ways: Ways
 ) -> AbstractAsyncContextManager[object]:
-    """Run turns of the session with the agent, if there is one, in the block.
+    """Run turns of the session with the agent in the block.
 
     Args:
         session: Open.
-        spec: The agent, or None.
-        policy: What happens when it asks.
-        cwd: Its working folder; this process's if None.
-        collect: Whether prompts that wait together become one turn.
-        offline: What they do while the relay that grants turns is out of reach.
+        spec: The agent.
+        ways: How turns are run.
 
     Raises:
         DataError: The session is read-only here.
         UsageError: The working folder is none.
     """
-    if spec is None:
-        return nullcontext()
     from crdtsync.host import (  # noqa: PLC0415 - often unneeded
         COLLECT_MAX,
         HostSettings,
         run_agent,
     )
 
-    folder = (cwd or Path.cwd()).resolve()
+    folder = (ways.cwd or Path.cwd()).resolve()
     if not folder.is_dir():
         raise UsageError(
             f"{folder} is no folder", hint="Give the agent another one with --cwd."
         )
-    collect_max = COLLECT_MAX if collect else 1
     settings = HostSettings(
-        policy=policy, cwd=folder, collect_max=collect_max, offline=offline
+        policy=ways.policy,
+        cwd=folder,
+        collect_max=COLLECT_MAX if ways.collect else 1,
+        offline=ways.offline,
     )
     return run_agent(session, spec, settings)

@@ -56,6 +56,14 @@ REGISTRY: Final = (
     Slash("who", "", "Show who is here.", ("names",)),
     Slash("status", "", "Show the session, the turn and what waits."),
     Slash("role", "", "Show what you may do here, and why."),
+    Slash(
+        "agent",
+        "[NAME | none]",
+        "Run turns in this window with that agent, or with none.",
+        role="editor",
+        words=("agent",),
+        example="/agent demo",
+    ),
     Slash("agents", "", "Show which agents run here, and which could."),
     Slash(
         "activity",

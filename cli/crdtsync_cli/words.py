@@ -24,10 +24,12 @@ __all__ = [
     "decided",
     "duration",
     "excerpt",
+    "in_words",
     "outcome",
     "plan_lines",
     "plural",
     "prefixed",
+    "took_s",
     "tool_name",
 ]
 
@@ -71,16 +73,24 @@ def plural(count: int, thing: str) -> str:
 
 def duration(started_at: str, ended_at: str) -> str:
     """The time between two ISO times for people, such as "12.4s", or ""."""
+    seconds = _seconds(started_at, ended_at)
+    return "" if seconds is None else in_words(seconds)
+
+
+def in_words(seconds: float) -> str:
+    """A time span for people, such as "12.4s"."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f}s"
+    return f"{int(seconds // 60)}m{int(seconds % 60):02d}s"
+
+
+def _seconds(started_at: str, ended_at: str) -> float | None:
     try:
         started = datetime.fromisoformat(started_at)
         seconds = (datetime.fromisoformat(ended_at) - started).total_seconds()
     except (ValueError, TypeError):
-        return ""
-    if seconds < 0:
-        return ""
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds:.1f}s"
-    return f"{int(seconds // 60)}m{int(seconds % 60):02d}s"
+        return None
+    return seconds if seconds >= 0 else None
 
 
 def answer_hint(approval: Approval) -> str:
@@ -111,6 +121,12 @@ def prefixed(prefix: str, text: str) -> list[str]:
         ((margin if index else prefix) + line).rstrip()
         for index, line in enumerate(lines)
     ]
+
+
+def took_s(ended: TurnEnded, since: datetime, until: datetime) -> float:
+    """How long a turn took: as its runner says, or as it was seen here."""
+    said = _seconds(ended.started_at, ended.ended_at)
+    return (until - since).total_seconds() if said is None else said
 
 
 def outcome(ended: TurnEnded) -> str:

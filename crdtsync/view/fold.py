@@ -1,8 +1,9 @@
 """Folds document changes into the view and the typed events; it writes nothing.
 
 The cost of a streamed delta does not depend on the length of the history. Events of one
-change come in reading order: what people wrote, turns that start, what the agent does,
-questions and the queue, turns that end, and last what was merged into the history.
+change come in reading order (`places`), last the queue and what was merged into the
+history; what brings no message: turns that start, what the agent does, questions, the
+queue, turns that end.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from crdtsync.events import (
 from crdtsync.view import SessionView
 from crdtsync.view.bodies import Bodies
 from crdtsync.view.outcomes import Outcomes
+from crdtsync.view.places import in_reading_order
 from crdtsync.view.touched import Touched
 
 
@@ -63,6 +65,13 @@ class Folder:
         self._view.take(touched)
         if touched.rewritten:
             return [self._anew("rewritten")]
+        messages = list(touched.messages)
+        found = self._found(touched)
+        if not messages:
+            return found
+        return [happening for _, happening in in_reading_order(found, messages)]
+
+    def _found(self, touched: Touched) -> list[Happening]:
         streamed = self._bodies.tell(touched)
         told = self._outcomes.tell(touched)
         return [

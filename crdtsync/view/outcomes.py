@@ -23,6 +23,7 @@ from crdtsync.events import (
     UsageChanged,
 )
 from crdtsync.turns.claim import TurnRecord
+from crdtsync.turns.order import Reading
 from crdtsync.view import SessionView
 from crdtsync.view.bodies import Bodies
 from crdtsync.view.touched import Touched
@@ -110,30 +111,20 @@ class Outcomes:
         actor = record.claim.runner if record.claim else ""
         begun = record.started and (keys is None or "started" in keys)
         if begun:
-            told.started.append(Happening(_started(record), actor))
+            told.started.append(Happening(turn_started(record), actor))
         if record.plan is not None and (keys is None or "plan" in keys):
-            told.streamed.append(Happening(_plan(record), actor))
+            told.streamed.append(Happening(plan_changed(record), actor))
         if record.usage is not None and (keys is None or "usage" in keys):
-            told.streamed.append(Happening(_usage(record), actor))
+            told.streamed.append(Happening(usage_changed(record), actor))
         if self._is_open(record.id) or not record.started:
             return
         if was or begun:
             told.ended += self._bodies.finish(record.id)
-            told.ended.append(Happening(self._ended(record), actor))
+            told.ended.append(Happening(turn_ended(record, self._view.reading), actor))
         elif keys and "ended" in keys:
             agent = record.claim.agent if record.claim else ""
             text = f"{agent or 'an agent'} finished a turn after another took over"
             told.ended.append(Happening(Notice("turn.finished_late", text), actor))
-
-    def _ended(self, record: TurnRecord) -> TurnEnded:
-        reading = self._view.reading
-        return TurnEnded(
-            turn=record.id,
-            state=reading.states[record.id],
-            reading=reading.classes[record.id],
-            stop_reason=record.stop_reason or "",
-            error=record.error or "",
-        )
 
     # Permission questions.
 
@@ -144,10 +135,8 @@ class Outcomes:
             now = approval.open and self._is_open(approval.turn)
             self._open_questions[approval.id] = now
             decided = not approval.open and (keys is None or "decision" in keys)
-            if decided:
-                told.asked.append(_resolved(approval))
-            elif was and not now:
-                told.asked.append(_resolved(replace(approval, decision=CANCELLED)))
+            if decided or (was and not now):
+                told.asked.append(resolved(approval))
             elif now and not was:
                 told.asked.append(Happening(ApprovalRequested(approval)))
             elif now and keys and "votes" in keys:
@@ -184,20 +173,15 @@ def _new(touched: Touched, turn: str) -> bool:
     return keys is None or "claim" in keys
 
 
-def _resolved(approval: Approval) -> Happening:
+def resolved(approval: Approval) -> Happening:
+    """What is told of a question that waits no more."""
+    if approval.open:
+        approval = replace(approval, decision=CANCELLED)
     return Happening(ApprovalResolved(approval), approval.decided_by)
 
 
-def _plan(record: TurnRecord) -> PlanChanged:
-    return PlanChanged(record.id, tuple(schema.plain(e) for e in record.plan or ()))
-
-
-def _usage(record: TurnRecord) -> UsageChanged:
-    usage = (record.usage or {}).items()
-    return UsageChanged(record.id, {key: schema.plain(value) for key, value in usage})
-
-
-def _started(record: TurnRecord) -> TurnStarted:
+def turn_started(record: TurnRecord) -> TurnStarted:
+    """What is told of a turn that begins."""
     claim = record.claim
     return TurnStarted(
         turn=record.id,
@@ -205,4 +189,28 @@ def _started(record: TurnRecord) -> TurnStarted:
         agent=claim.agent if claim else "",
         epoch=claim.epoch if claim else 0,
         grant=claim.grant if claim else "",
+    )
+
+
+def plan_changed(record: TurnRecord) -> PlanChanged:
+    """What is told of a turn's plan."""
+    return PlanChanged(record.id, tuple(schema.plain(e) for e in record.plan or ()))
+
+
+def usage_changed(record: TurnRecord) -> UsageChanged:
+    """What is told of what a turn used."""
+    usage = (record.usage or {}).items()
+    return UsageChanged(record.id, {key: schema.plain(value) for key, value in usage})
+
+
+def turn_ended(record: TurnRecord, reading: Reading) -> TurnEnded:
+    """What is told of a turn that is over."""
+    return TurnEnded(
+        turn=record.id,
+        state=reading.states[record.id],
+        reading=reading.classes[record.id],
+        stop_reason=record.stop_reason or "",
+        error=record.error or "",
+        started_at=record.started_at or "",
+        ended_at=record.ended_at or "",
     )

@@ -15,12 +15,14 @@ OPTIONS: list[JsonValue] = [
 ]
 
 
-def start_turn(session: Session, prompt: str, turn: str = "t1") -> None:
+def start_turn(
+    session: Session, prompt: str, turn: str = "t1", *, runner: str = "runner"
+) -> None:
     claim: JsonObject = {
         "epoch": 1 + len(session.view.turns),
         "arb": "arb",
         "grant": "local",
-        "runner": "runner",
+        "runner": runner,
         "machine": "m",
         "agent": "demo",
         "prompts": [prompt],

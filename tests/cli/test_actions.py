@@ -93,6 +93,7 @@ async def test_the_queue_is_moved_edited_dropped_and_cleared(tmp_path: Path) -> 
         ]
         dropped = await here.lines("/queue drop 1")
         assert len(dropped) == 3
+        assert await here.lines("/queue run") == ["no prompt is held back"]
         assert await here.lines("/queue clear") == [
             "dropped 2 prompts of yours",
             "1 of others still wait:",
@@ -146,7 +147,7 @@ async def test_activity_lists_what_was_done_and_by_whom(tmp_path: Path) -> None:
             '1    turn        bob  demo started  "test it"',
             "1.1  shell       bob  pytest -q  ok  0.0s  exit 0",
             "     permission  bob  #7 rm -r build/  open",
-            "1    turn        bob  ended: end turn",
+            "1    turn        bob  done",
         ]
         assert len(await here.lines("/activity @bob shell")) == 1
         assert await here.lines("/activity @ana") == ["nothing was done yet"]
@@ -160,6 +161,27 @@ async def test_activity_lists_what_was_done_and_by_whom(tmp_path: Path) -> None:
                 await here.do(f"/activity {wrong}")
         with pytest.raises(UsageError, match="nothing of the kind 'flying'"):
             await here.do("/activity flying")
+
+
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        ('{"text": "one\\ntwo"}', ["  one", "  two"]),
+        ('{"output": "one"}', ["  one"]),
+        ('{"text": "one", "more": 2}', ['  {"text": "one", "more": 2}']),
+        ('{"text": 1}', ['  {"text": 1}']),
+        ('{"text":', ['  {"text":']),
+    ],
+)
+async def test_what_a_tool_printed_is_shown_without_its_wrapping(
+    tmp_path: Path, output: str, shown: list[str]
+) -> None:
+    async with talk(tmp_path) as here:
+        prompt = await here.bob.send("read it")
+        start_turn(here.bob, prompt.id)
+        run_tool(here.bob, "t1/c1", "read", output)
+        await here.ana.wait_for(lambda view: bool(view.tools))
+        assert (await here.lines("/activity 1.1"))[1:] == shown
 
 
 async def test_activity_remembers_who_came_and_went(tmp_path: Path) -> None:
@@ -236,7 +258,7 @@ async def test_a_turn_is_stopped_by_its_number(tmp_path: Path) -> None:
         await here.ana.wait_for(lambda view: view.running is not None)
         with pytest.raises(OperationFailed, match="turn 2 is not running"):
             await here.do("/cancel 2")
-        assert await here.lines("/cancel 1") == ["asked to stop the turn"]
+        assert await here.lines("/cancel 1") == []
         assert here.ana.view.messages[-1].turn == "t1"
 
 

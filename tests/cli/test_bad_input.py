@@ -120,6 +120,8 @@ def test_a_missing_agent_says_how_to_get_it(talk: Cli) -> None:
     assert "Did you mean" in refused(talk, "talk", "--agent", "dmo", code=2)
     refused(talk, "host", "talk", "--agent", "acp:/no/such/thing", code=2)
     refused(talk, "host", "talk", code=2)
+    asking = ("--agent", "demo", "--offline-turns", "ask")
+    refused(talk, "host", "talk", *asking, code=2)
     refused(talk, "host", "talk", "--agent", "demo", "--cwd", "/no/such", code=2)
 
 

@@ -36,7 +36,7 @@ async def test_without_an_agent_nothing_can_be_run_here(tmp_path: Path) -> None:
         for text in ("/apart", "/take"):
             with pytest.raises(OperationFailed, match="no agent runs") as caught:
                 await do(ana, text)
-            assert "--agent" in caught.value.hint
+            assert "/agent NAME" in caught.value.hint
         with pytest.raises(UsageError, match="names no link"):
             await do(ana, "/arbiter elsewhere")
 
@@ -84,3 +84,14 @@ def test_the_way_without_a_relay_is_a_setting(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--offline-turns cannot be 'perhaps'"):
         find_offline("perhaps", settings)
     assert find_offline("", resolve({}, {}, {}, tmp_path)) == "ask"
+
+
+def test_a_host_has_nobody_to_ask(tmp_path: Path) -> None:
+    settings = resolve({}, {"CRDTSYNC_OFFLINE_TURNS": "ask"}, {}, tmp_path)
+    assert find_offline("", settings, somebody=False) == "deny"
+    assert find_offline("allow", settings, somebody=False) == "allow"
+    with pytest.raises(UsageError, match="a host has nobody to ask") as refused:
+        find_offline("ask", settings, somebody=False)
+    assert (
+        refused.value.hint == "deny: prompts wait for the relay; allow: they run apart."
+    )

@@ -161,6 +161,13 @@ def test_a_turn_has_a_number_a_start_and_an_end() -> None:
     ]
 
 
+def test_a_turn_that_comes_in_late_took_as_long_as_its_runner_says() -> None:
+    began, over = "2026-11-20T14:00:00Z", "2026-11-20T14:00:29Z"
+    ended = TurnEnded("t1", "ended", "main", "end_turn", "", began, over)
+    started = TurnStarted("t1", ("m1",), "demo", 1, "local")
+    assert told(started, ended)[-1] == "[14:02:12] -- turn 1 done 29s"
+
+
 def test_a_turn_that_went_wrong_says_how() -> None:
     started = TurnStarted("t1", ("m1",), "demo", 1, "local")
     assert told(started, TurnEnded("t1", "ended", "main", "error", "exit 3\nboom"))[

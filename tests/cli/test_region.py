@@ -28,9 +28,12 @@ from crdtsync.events import (
     ToolChanged,
     TurnStarted,
 )
+from crdtsync.identity import runner_id
 from crdtsync.schema import JsonValue
 from crdtsync.session import Session
 from crdtsync.session.opening import open_session
+
+from .agentless import start_turn
 
 NOW = datetime(2026, 11, 20, 14, 2, 11, tzinfo=UTC)
 
@@ -121,6 +124,24 @@ async def test_three_tools_and_how_many_more(tmp_path: Path) -> None:
         assert [row for row in shown if row.startswith("queued: 1 you")]
 
 
+@pytest.mark.parametrize("here", [True, False])
+async def test_a_turn_whose_window_is_gone_is_not_said_to_go_on(
+    tmp_path: Path, *, here: bool
+) -> None:
+    async with stage(tmp_path) as ui:
+        session = ui.session
+        window = session.place.window if here else "0" * len(session.place.window)
+        sent = await session.send("go on")
+        start_turn(session, sent.id, runner=runner_id(session.me.id, window))
+        ui.tell(TurnStarted("t1", (sent.id,), "demo", 1, ""))
+        (row,) = ui.rows(80, 24)
+        if here:
+            assert row.startswith("• demo is working")
+        else:
+            assert row.startswith("◷ demo is out of reach")
+            assert row.endswith("· /agent NAME")
+
+
 async def test_a_thought_is_told_and_not_shown(tmp_path: Path) -> None:
     async with stage(tmp_path) as ui:
         ui.tell(TurnStarted("t", (), "demo", 1, ""))
@@ -130,10 +151,14 @@ async def test_a_thought_is_told_and_not_shown(tmp_path: Path) -> None:
         assert row.startswith("• demo is thinking")
 
 
-async def test_a_long_table_says_how_long_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "table",
+    ["| a |\n|---|\n" + "| 1 |\n" * 40, "a | b\n--|:-:\n" + "1 | 2\n" * 40],
+)
+async def test_a_long_table_says_how_long_it_is(tmp_path: Path, table: str) -> None:
     async with stage(tmp_path) as ui:
         ui.tell(TurnStarted("t", (), "demo", 1, ""))
-        ui.tell(AssistantDelta("m", "t", "| a |\n|---|\n" + "| 1 |\n" * 40))
+        ui.tell(AssistantDelta("m", "t", table))
         shown = ui.rows(80, 24)
         assert shown[0] == "table, 40 rows so far"
         assert len(shown) <= 9
@@ -187,6 +212,7 @@ def test_the_next_try_is_counted_down() -> None:
     assert link_words(away[1:], 100.0)[0] == "◐ reconnecting 5s, edits are kept here"
     assert link_words(away, 103.5)[0].startswith("◐ reconnecting 1s")
     assert link_words(away, 110.0)[0].startswith("◐ reconnecting 0s")
+    assert link_words(away[1:], 103.5, 30)[0] == "◐ reconnecting 1s"
     assert link_words([*away, Facts("live")], 103.5)[0] == "● live 1/3"
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import anyio
 import pytest
+from crdtsync_cli.slashes import REGISTRY
 from crdtsync_cli.terminal.ink import Ink
 from crdtsync_cli.terminal.painter import Painter
 from crdtsync_cli.terminal.replies import clipboard, pager
@@ -116,6 +118,74 @@ async def test_a_long_reply_goes_to_the_pager(
         assert len(lines) == 30
         assert lines[0].endswith("<bob> (note) line 0[2J")
         assert len(prompt_rows(ui.tty)) == 1
+
+
+async def test_the_help_stays_on_the_screen_also_in_a_narrow_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "paged"
+    monkeypatch.setenv("PAGER", f"tee {shlex.quote(str(target))}")
+    async with window(tmp_path / "data", columns=40, rows=15) as ui:
+        ui.type("/help\r")
+        await ui.until_shown("Say /text.")
+        assert not target.exists()
+        assert len(prompt_rows(ui.tty)) == 1
+        begin = ui.tty.all.index("  /help [COMMAND]")
+        assert ui.tty.all[begin : begin + 4] == [
+            "  /help [COMMAND]",
+            "      Show what can be typed here.",
+            "  /who",
+            "      Show who is here.",
+        ]
+        helps = [line for line in ui.tty.all[begin:] if line.startswith("      ")]
+        assert len(helps) > len(REGISTRY)
+
+
+async def test_what_does_not_fit_of_a_reply_stays_in_its_column(
+    tmp_path: Path,
+) -> None:
+    async with open_session("talk", data=tmp_path, name="ana") as session:
+        painter = Painter(session, Ink(colors=False))
+        line = "14:02  bob  " + "word " * 12
+        assert painter.reply([line], 40).splitlines() == [
+            "  14:02  bob  word word word word word",
+            "              word word word word word",
+            "              word word",
+        ]
+
+
+async def test_an_error_and_its_hints_stay_behind_their_margin(tmp_path: Path) -> None:
+    async with open_session("talk", data=tmp_path, name="ana") as session:
+        painter = Painter(session, Ink(colors=False))
+        shown = painter.error("it went so wrong", "try again, please\nor leave", 20)
+        assert shown.splitlines() == [
+            "✗ it went so wrong",
+            "  try again, please",
+            "  or leave",
+        ]
+        shown = painter.error("a word " * 5, "try that or " * 3, 24)
+        assert all(row.startswith(("✗ ", "  ")) for row in shown.splitlines())
+
+
+async def test_a_command_to_be_copied_stays_whole(tmp_path: Path) -> None:
+    async with open_session("talk", data=tmp_path, name="ana") as session:
+        painter = Painter(session, Ink(colors=False))
+        line = "they type: crdtsync join 17-a-b --relay https://relay.example.org"
+        assert painter.reply([line], 40) == f"  {line}\n"
+
+
+async def test_who_has_typed_a_command_is_typing_no_more(tmp_path: Path) -> None:
+    async with window(tmp_path) as ui:
+
+        def typing() -> bool:
+            return any(p.typing for p in ui.other.presence if p.name == "ana")
+
+        ui.type("/who")
+        await ui.until(typing)
+        ui.type(" \r")
+        # It would be forgotten after 6 seconds.
+        with anyio.fail_after(4):
+            await ui.until(lambda: not typing())
 
 
 async def test_a_short_reply_is_printed(

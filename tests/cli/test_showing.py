@@ -22,6 +22,7 @@ from crdtsync.events import (
     TurnStarted,
 )
 from crdtsync.session.opening import open_session
+from tests.story import turn_of
 
 from .window import Window, prompt_rows, window
 
@@ -37,6 +38,14 @@ async def past(data: Path, count: int) -> list[str]:
         sent = [await bob.send(f"note {n}", note=True) for n in range(count)]
         write_seen(data, bob.id, sent[-3].id)
     return [message.id for message in sent]
+
+
+def turn_rows(ui: Window) -> list[str]:
+    """What is shown of turns, without the times."""
+    rows = [re.sub(r"^([\d-]+ )?\d\d:\d\d ", "", row) for row in ui.tty.all]
+    begin = next(at for at, row in enumerate(rows) if "hello" in row)
+    end = next(at for at, row in enumerate(rows) if "turn 2 done" in row)
+    return rows[begin : end + 1]
 
 
 async def test_who_comes_in_sees_the_last_messages(tmp_path: Path) -> None:
@@ -56,6 +65,29 @@ async def test_what_is_new_is_marked(tmp_path: Path) -> None:
         mark = rows.index("── 2 new since you left ──")
         assert "note 2" in rows[mark - 1]
         assert "note 3" in rows[mark + 1]
+
+
+async def test_a_turn_that_comes_in_at_once_looks_as_to_who_comes_later(
+    tmp_path: Path,
+) -> None:
+    async with window(tmp_path) as ui:
+        with ui.other.replica.edit() as (edit, _):
+            for step in (*turn_of("t1", "p1"), *turn_of("t2", "p2", 2)):
+                for write in step:
+                    write(edit)
+        await ui.until_shown("turn 2 done")
+        there = turn_rows(ui)
+    async with window(tmp_path, rows=40) as ui:
+        await ui.until_shown("turn 2 done")
+        assert turn_rows(ui) == there
+    one = [
+        "!! permission 1 allowed by bob: run make",
+        "  ✓ tool  make  exit 0  allowed by bob",
+        "It builds.",
+        "  [>] build",
+    ]
+    shown = [row for row in there if re.search("permission|builds|tool|build", row)]
+    assert shown == [*one, one[0].replace("1", "2"), *one[1:]]
 
 
 async def test_what_was_seen_is_remembered_at_the_end(tmp_path: Path) -> None:

@@ -240,3 +240,39 @@ def test_signs_can_be_written_in_ascii() -> None:
     ]
     assert all(row.isascii() for row in plain(rows))
     assert "  ok shell  pytest -q tests/parser  12.4s  exit 0" in plain(rows)
+
+
+def test_a_turn_that_comes_in_late_took_as_long_as_its_runner_says() -> None:
+    told = Told()
+    told.tell(TurnStarted("t1", (), "demo", 1, ""))
+    began, over = "2026-11-20T14:00:00Z", "2026-11-20T14:01:30Z"
+    ended = TurnEnded("t1", "ended", "main", "end_turn", "", began, over)
+    assert told.tell(ended) == [Line("turn 1 done 1m30s", ruled=True)]
+
+
+def test_a_ruled_line_that_is_too_long_keeps_its_margin() -> None:
+    drawn = Canvas(Ink(colors=False)).drawn([Line("stopped: no lease", ruled=True)], 23)
+    assert drawn == "── stopped: no lease ──\n"
+    drawn = Canvas(Ink(colors=False)).drawn(
+        [Line("the lease was lost", ruled=True)], 22
+    )
+    assert drawn == "── the lease was lost\n"
+    drawn = Canvas(Ink(colors=False)).drawn([Line("lost " * 5, ruled=True)], 23)
+    assert drawn == "── lost lost lost lost\n   lost\n"
+
+
+def test_where_no_room_is_a_tool_says_what_it_did_and_not_by_whom() -> None:
+    told = Told()
+    told.story.by["t1/1"] = "allowed by bob"
+    tool = ToolCall(
+        "t1/1",
+        "",
+        "Write NOTES.md",
+        "edit",
+        "completed",
+        started_at="2026-11-20T14:00:00Z",
+        ended_at="2026-11-20T14:00:14Z",
+    )
+    told.tell(ToolChanged(tool))
+    assert told.drawn(60) == ["  ✓ edit  Write NOTES.md  14.0s  allowed by bob"]
+    assert told.drawn(39) == ["  ✓ edit  Write NOTES.md  14.0s"]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from itertools import cycle
+
 from crdtsync_cli.terminal.block import Answer, Code
+from crdtsync_cli.terminal.drawing import Canvas
+from crdtsync_cli.terminal.ink import Ink
+from crdtsync_cli.terminal.pieces import pieces_of
 from crdtsync_cli.terminal.stream import (
     BLOCK_CHARS_MAX,
     FENCE_LINES_LIVE,
     Stream,
 )
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
+from .story import plain
 
 
 def fed(text: str) -> tuple[list[Answer | Code], str]:
@@ -30,10 +38,23 @@ def test_a_heading_is_finished_by_its_line() -> None:
     assert fed("# one\ntwo") == ([Answer("# one\n")], "two")
 
 
-def test_a_list_is_finished_by_what_follows_it() -> None:
-    assert fed("- one\n- two\n\n") == ([], "- one\n- two\n\n")
+def test_an_item_is_finished_by_what_follows_it() -> None:
+    one = Answer("- one\n", goes_on=True)
+    assert fed("- one\n- two\n\n") == ([one], "- two\n\n")
     assert fed("1. one\n\n2")[0] == []
+    assert fed("- one\n  - in it\n\n  also\n")[0] == []
     assert fed("- one\n\ntwo\n\n")[0] == [Answer("- one\n\n"), Answer("two\n\n")]
+
+
+def test_a_list_goes_on_with_its_numbers() -> None:
+    found, tail = fed("7. a\n7. b\n\n7. c\nend\n\n- other\n- list\n")
+    assert found == [
+        Answer("7. a\n", goes_on=True),
+        Answer("7. b\n\n", 8, goes_on=True),
+        Answer("7. c\nend\n\n", 9),
+        Answer("- other\n", goes_on=True),
+    ]
+    assert tail == "- list\n"
 
 
 def test_a_table_stays_whole() -> None:
@@ -116,6 +137,79 @@ def test_nothing_is_lost_whatever_comes(pieces: list[str], size: int) -> None:
         found += stream.take()
     found += stream.finish(text)
     assert _words("".join(f"{block.text}\n" for block in found)) == _words(text)
+
+
+_LINES = st.sampled_from(
+    [
+        *("word\n", "  word\n", "    word\n", "\n", "\n", "> quote\n", "---\n"),
+        *("- item\n", "- \n", "  - below\n", "* other\n", "- [x] **bold** done\n"),
+        *("1. one\n", "1. one\n", "9) nine\n", "   2. below\n", "     more\n"),
+        *("# head\n", "===\n", "| a | b |\n", "|---|---|\n", "| 1 | 2 |\n"),
+        *("- | a | b |\n", "  |---|---|\n", "  | 1 | 2 |\n", "- ```\n"),
+        *("[r]: http://x\n", "see [r]\n", "<b>\n", "  \n", "a\rb\n", "end"),
+        *("```py\n", "```\n", "~~~\n", "x = 1\n", "'''\n", "y\n" * 14, "a " * 5000),
+    ]
+)
+_CUTS = st.lists(st.integers(1, 60), min_size=1, max_size=20)
+
+
+def rows(text: str, cuts: list[int]) -> str:
+    """What is printed of an answer that comes in pieces of these lengths."""
+    stream, canvas = Stream(), Canvas(Ink(colors=True))
+    blocks: list[Answer | Code] = []
+    begin, sizes = 0, cycle(cuts)
+    while begin < len(text):
+        end = begin + next(sizes)
+        stream.feed(text[begin:end])
+        blocks += stream.take()
+        begin = end
+    return canvas.drawn([*blocks, *stream.finish(text)], 40)
+
+
+@given(st.lists(_LINES, max_size=40), _CUTS)
+@settings(max_examples=300)
+def test_the_pieces_in_which_it_comes_are_not_to_be_seen(
+    lines: list[str], cuts: list[int]
+) -> None:
+    text = "".join(lines)
+    shown, whole = rows(text, cuts), rows(text, [len(text)])
+    if "```" in text or "~~~" in text:
+        # The colours of a long code fence are those of its pieces.
+        assert plain(shown.splitlines()) == plain(whole.splitlines())
+    else:
+        assert shown == whole
+
+
+_ITEMS = st.sampled_from(
+    [
+        *("1. one\n", "1. **two** words\n", "1.\n", "1. a\n\n   para\n", "\n"),
+        *("   - below\n", "   1. below\n      more\n", "1. " + "long " * 20 + "\n"),
+        *("1. ```py\n   x = 1\n\n   y\n   ```\n", "   | a |\n   |---|\n   | 1 |\n"),
+    ]
+)
+
+
+@given(st.lists(_ITEMS, max_size=30), st.sampled_from(["1.", "-", "98)"]), _CUTS)
+def test_a_list_looks_as_if_it_had_come_whole(
+    items: list[str], marker: str, cuts: list[int]
+) -> None:
+    text = "1. first\n" + "".join(items)
+    if marker == "-":
+        text = re.sub(r"(?m)^1\.( ?)", r"-\1\1", text)
+    elif marker == "98)":
+        below = re.sub(r"(?m)^   ", "    ", "".join(items))
+        text = "98) first\n" + re.sub(r"(?m)^1\.", "1)", below)
+    # What follows a blank item is no part of it.
+    assume(sum(not piece.goes_on for piece in pieces_of(text)) == 1)
+    ink = Ink(colors=True)
+    assert rows(text, cuts) == ink.ansi(ink.markdown(text, 40))
+
+
+def test_a_line_without_end_in_a_fence_is_code() -> None:
+    text = "```py\n" + "x " * 6000 + "\ny\n```\n"
+    assert plain(rows(text, [50]).splitlines()) == plain(
+        rows(text, [20000]).splitlines()
+    )
 
 
 def _words(text: str) -> list[str]:

@@ -72,6 +72,31 @@ def test_a_permission_is_answered_in_the_other_window(tmux: Tmux) -> None:
     assert (tmux.home / "greet" / "NOTES.md").exists()
 
 
+def test_an_agent_is_started_and_stopped_in_an_open_window(tmux: Tmux) -> None:
+    ana = opened(tmux, "ana")
+    ana.type("list this folder")
+    ana.press("Enter")
+    ana.wait_for("no agent runs here: /agent NAME")
+    ana.type("/agent demo")
+    ana.press("Enter")
+    ana.wait_for("demo runs the turns in this window")
+    ana.wait_for("turn 1 done")
+    ana.type("count to 400")
+    ana.press("Enter")
+    ana.wait_for("1 2 3")
+    ana.type("/agent none")
+    ana.press("Enter")
+    ana.wait_for("demo is in the middle of a turn")
+    ana.wait_for("/cancel stops it")
+    ana.press("C-c")
+    ana.type("/cancel")
+    ana.press("Enter")
+    ana.wait_for("turn 2 cancelled")
+    ana.type("/agent none")
+    ana.press("Enter")
+    ana.wait_for("no agent runs in this window: /agent NAME starts one")
+
+
 def test_who_comes_in_mid_turn_sees_the_turn(tmux: Tmux) -> None:
     ana = opened(tmux, "ana", "agent")
     ana.type("count to 400")

@@ -21,6 +21,8 @@ from crdtsync.events import (
     Reset,
     TitleChanged,
     ToolChanged,
+    TurnEnded,
+    TurnStarted,
 )
 from tests.picture import assert_same
 from tests.story import AT, Window, begun, claim, said, turn_of
@@ -49,20 +51,77 @@ def test_events_of_one_change_come_in_reading_order() -> None:
     reader.receive(writer.document.state())
     assert reader.types() == [
         "message",
-        "message",
-        "title",
         "lease",
         "turn.started",
         "assistant.message",
+        "approval.resolved",
+        "tool",
         "assistant.message",
         "plan",
         "usage",
-        "tool",
-        "approval.resolved",
-        "queue",
         "turn.ended",
+        "message",
+        "title",
+        "queue",
     ]
     reader.picture.check()
+
+
+def test_turns_that_come_in_at_once_read_one_after_the_other() -> None:
+    writer = Window.fresh(1)
+    for step in (*turn_of("t1", "p1"), *turn_of("t2", "p2", 2)):
+        writer.write(*step)
+    reader = Window.fresh(2)
+    told = reader.receive(writer.document.state())
+    spoken = (MessageAdded, TurnStarted, AssistantMessage, ToolChanged, TurnEnded)
+    one = [
+        "message",
+        "turn.started",
+        "assistant.message",
+        "tool",
+        "assistant.message",
+        "turn.ended",
+    ]
+    assert [body.type for body in told if isinstance(body, spoken)] == one * 2
+    reader.picture.check()
+
+
+def test_a_tool_stands_between_the_messages_around_it_while_a_turn_runs() -> None:
+    writer = Window.fresh(1)
+    reader = Window.fresh(2)
+    reader.receive(writer.document.state())
+    _begin(writer)
+    writer.write(begun("a1", "t1"), Write("append_text", ("a1", "I look.")))
+    reader.receive(writer.document.state())
+    seen = reader.document.state_vector()
+    writer.write(Write("set_tool", ("t1/c", {"message": "a1", "phase": "completed"})))
+    writer.write(begun("a2", "t1"), Write("append_text", ("a2", "It is there.")))
+    writer.write(Write("set_tool", ("t1/d", {"message": "a2", "phase": "pending"})))
+    told = reader.receive(writer.document.diff(seen))
+    assert [body.type for body in told] == [
+        "assistant.message",
+        "tool",
+        "assistant.delta",
+        "tool",
+    ]
+
+
+def test_a_turn_that_wrote_nothing_stands_behind_its_prompt() -> None:
+    writer = Window.fresh(1)
+    writer.write(said("p1"))
+    _begin(writer)
+    writer.write(Write("set_tool", ("t1/c", {"phase": "failed"})))
+    writer.write(Write("set_turn", ("t1", {"ended": True, "stop_reason": "error"})))
+    writer.write(said("m2"))
+    reader = Window.fresh(2)
+    told = reader.receive(writer.document.state())
+    assert [body.type for body in told] == [
+        "message",
+        "turn.started",
+        "tool",
+        "turn.ended",
+        "message",
+    ]
 
 
 def test_tools_of_one_change_come_in_the_order_they_started() -> None:
@@ -135,6 +194,22 @@ def test_a_change_that_changes_nothing_tells_nothing() -> None:
     window.forget()
     assert window.receive(update) == []
     assert window.write() == b""
+
+
+def test_what_went_on_before_is_over_before_the_next_turn_begins() -> None:
+    writer = Window.fresh(1)
+    _begin(writer)
+    question = {"number": 1, "turn": "t1", "tool": "t1/c", "title": "x", "options": []}
+    writer.write(Write("ask", ("q", question)))
+    reader = Window.fresh(2)
+    reader.receive(writer.document.state())
+    seen = reader.document.state_vector()
+    writer.write(Write("set_turn", ("t1", {"ended": True, "stop_reason": "lost"})))
+    for step in turn_of("t2", "p2", 2):
+        writer.write(*step)
+    told = [body.type for body in reader.receive(writer.document.diff(seen))]
+    assert told[:4] == ["message", "approval.resolved", "turn.ended", "lease"]
+    reader.picture.check()
 
 
 # Streamed bodies.

@@ -20,7 +20,6 @@ from crdtsync_cli.commands.opening import (
 )
 from crdtsync_cli.commands.options import (
     Offline,
-    OfflineTurns,
     Peers,
     Relays,
     SessionName,
@@ -28,11 +27,15 @@ from crdtsync_cli.commands.options import (
 from crdtsync_cli.linking import Linking, linked, reach
 from crdtsync_cli.plain import Plain
 from crdtsync_cli.printer import Printer
-from crdtsync_cli.running import find_agent, find_offline, find_policy, running
+from crdtsync_cli.running import Ways, find_agent, find_offline, find_policy, running
 from crdtsync_cli.scene import SessionScene
 from crdtsync_cli.signals import call_when_told_to_stop
 
 __all__ = ["host_command"]
+
+OFFLINE_TURNS_HELP = (
+    "While the relay that grants turns is away: deny (they wait) or allow."
+)
 
 
 def host_command(  # noqa: PLR0913 - one parameter per option
@@ -47,7 +50,9 @@ def host_command(  # noqa: PLR0913 - one parameter per option
     relay: Relays = None,
     peer: Peers = None,
     offline: Offline = False,
-    offline_turns: OfflineTurns = "",
+    offline_turns: Annotated[
+        str, typer.Option(metavar="WAY", help=OFFLINE_TURNS_HELP)
+    ] = "",
     collect: Annotated[bool, typer.Option("--collect", help=COLLECT_HELP)] = False,
 ) -> None:
     """Run a session's turns without a window, until it is stopped.
@@ -58,7 +63,8 @@ def host_command(  # noqa: PLR0913 - one parameter per option
     call = ctx.ensure_object(Call)
     spec = find_agent(agent, call.settings)
     policy = find_policy(permissions, call.settings)
-    apart = find_offline(offline_turns, call.settings)
+    apart = find_offline(offline_turns, call.settings, somebody=False)
+    ways = Ways(policy, cwd, collect, apart)
     if spec is None:
         raise UsageError(
             "host needs an agent",
@@ -74,7 +80,7 @@ def host_command(  # noqa: PLR0913 - one parameter per option
                 found, data=call.settings.data, name=call.settings.name
             ) as opened,
             linked(opened, linking),
-            running(opened, spec, policy, cwd, collect=collect, offline=apart),
+            running(opened, spec, ways),
         ):
             call.say(f"running turns of {opened.name} with {spec.name}; Ctrl-C ends it")
             async with anyio.create_task_group() as group:

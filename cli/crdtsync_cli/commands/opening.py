@@ -19,7 +19,8 @@ from crdtsync_cli.commands.options import Offline, OfflineTurns, Peers, Relays
 from crdtsync_cli.lines_window import LinesWindow, Shape
 from crdtsync_cli.linking import LEAVE_S, Linking, linked, reach
 from crdtsync_cli.listening import listening
-from crdtsync_cli.running import find_agent, find_offline, find_policy, running
+from crdtsync_cli.running import Ways, find_agent, find_offline, find_policy
+from crdtsync_cli.seat import Seat, seated
 from crdtsync_cli.signals import call_when_told_to_stop
 
 __all__ = ["AGENT_HELP", "COLLECT_HELP", "CWD_HELP", "PERMISSIONS_HELP", "open_command"]
@@ -92,6 +93,7 @@ def open_command(  # noqa: PLR0913 - one parameter per option
     spec = find_agent(agent, call.settings)
     policy = find_policy(permissions, call.settings)
     apart = find_offline(offline_turns, call.settings)
+    ways = Ways(policy, cwd, collect, apart)
     linking = Linking((*(relay or ()), *(peer or ())), offline, listen)
     if new:
         session = _new_name(call, session)
@@ -113,13 +115,13 @@ def open_command(  # noqa: PLR0913 - one parameter per option
             ) as opened,
             listening(call, opened, linking.listen) as own,
             linked(opened, linking, own, leave_s=leave_s, typed=not lines),
-            running(opened, spec, policy, cwd, collect=collect, offline=apart),
+            seated(opened, spec, ways, call.settings) as seat,
         ):
             if opened.read_only:
                 call.say(f"warning: read-only here: {opened.read_only}")
             if lines:
-                return await _until_stopped(LinesWindow(call, opened, shape))
-            return await _on_screen(call, opened, look)
+                return await _until_stopped(LinesWindow(call, opened, shape, seat))
+            return await _on_screen(call, opened, look, seat)
 
     raise typer.Exit(anyio.run(main))
 
@@ -133,7 +135,9 @@ async def _until_stopped(window: LinesWindow) -> int:
     return code
 
 
-async def _on_screen(call: Call, session: Session, flags: Mapping[str, str]) -> int:
+async def _on_screen(
+    call: Call, session: Session, flags: Mapping[str, str], seat: Seat
+) -> int:
     from crdtsync_cli.terminal import look_from, run_screen  # noqa: PLC0415 - slow to import
 
     settings = {name: setting.value for name, setting in call.settings.values.items()}
@@ -143,7 +147,7 @@ async def _on_screen(call: Call, session: Session, flags: Mapping[str, str]) -> 
         colors=call.colors,
         encoding=sys.stdout.encoding,
     )
-    return await run_screen(session, look)
+    return await run_screen(session, look, seat)
 
 
 def _has_screen() -> bool:

@@ -14,9 +14,11 @@ __all__ = [
     "Code",
     "Day",
     "Face",
+    "Failed",
     "Head",
     "Line",
     "Plan",
+    "Replied",
     "Said",
     "Thought",
     "ToolRow",
@@ -72,9 +74,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Whole top-level blocks of an answer, as markdown."""
+    """A top-level block of an answer, as markdown, or some items of a list.
+
+    Attributes:
+        item: The number of its first item, if it goes on with a list; or 0.
+        goes_on: Whether the list goes on after it.
+    """
 
     text: str
+    item: int = 0
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +141,36 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """What went wrong with something that was typed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """A line of what a slash command answers; two blanks part its columns."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     """The date changed."""
 
     date: date
 
 
-Block: TypeAlias = Said | Head | Answer | Code | Thought | ToolRow | Plan | Line | Day
+Block: TypeAlias = (
+    Said
+    | Head
+    | Answer
+    | Code
+    | Thought
+    | ToolRow
+    | Plan
+    | Line
+    | Failed
+    | Replied
+    | Day
+)

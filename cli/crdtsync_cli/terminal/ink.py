@@ -13,7 +13,7 @@ from typing import ClassVar, Final, TypeAlias
 from prompt_toolkit.formatted_text import OneStyleAndTextTuple, StyleAndTextTuples
 from rich.color import ColorSystem
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement
+from rich.markdown import CodeBlock, Heading, ListItem, Markdown, MarkdownElement
 from rich.segment import Segment
 from rich.style import Style
 from rich.syntax import Syntax
@@ -55,12 +55,27 @@ class _Heading(Heading):
         yield text
 
 
+class _Item(ListItem):
+    """An item whose number takes as much room whatever items follow."""
+
+    def render_number(
+        self, console: Console, options: ConsoleOptions, number: int, last_number: int
+    ) -> RenderResult:
+        numeral = f"{number:2}. "
+        room = options.update(width=options.max_width - len(numeral))
+        for at, line in enumerate(console.render_lines(self.elements, room)):
+            yield Segment(" " * len(numeral) if at else numeral)
+            yield from line
+            yield Segment("\n")
+
+
 class _Markdown(Markdown):
     elements: ClassVar[dict[str, type[MarkdownElement]]] = {
         **Markdown.elements,
         "fence": _Fence,
         "code_block": _Fence,
         "heading_open": _Heading,
+        "list_item_open": _Item,
     }
 
 
@@ -119,11 +134,22 @@ class Ink:
         lines = self._console().render_lines(text, pad=False)
         return tuple(lines[0]) if lines else ()
 
-    def markdown(self, text: str, width: int) -> list[Row]:
-        """A markdown text without blank rows around it."""
+    def markdown(
+        self, text: str, width: int, item: int = 0, *, goes_on: bool = False
+    ) -> list[Row]:
+        """A markdown text without blank rows around it.
+
+        Args:
+            text: The source.
+            width: In columns.
+            item: The number of its first item, if it goes on with a list; or 0.
+            goes_on: Whether the list goes on: then blank rows at the end are its own.
+        """
         shown = _Markdown(text, code_theme=_CODE_THEME, hyperlinks=False)
+        if item and shown.parsed and shown.parsed[0].type == "ordered_list_open":
+            shown.parsed[0].attrs["start"] = item
         rows = self._rows(shown, width)
-        return _without_blank_ends(rows)
+        return _without_blank_ends(rows, at_end=not goes_on)
 
     def code(self, text: str, language: str, width: int) -> list[Row]:
         """Lines of a program."""
@@ -219,10 +245,10 @@ def _syntax(code: str, language: str) -> Syntax:
     )
 
 
-def _without_blank_ends(rows: list[Row]) -> list[Row]:
+def _without_blank_ends(rows: list[Row], *, at_end: bool) -> list[Row]:
     start, end = 0, len(rows)
     while start < end and not rows[start]:
         start += 1
-    while end > start and not rows[end - 1]:
+    while at_end and end > start and not rows[end - 1]:
         end -= 1
     return rows[start:end]

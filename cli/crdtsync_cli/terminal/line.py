@@ -95,7 +95,10 @@ class TypingLine:
         elif not buffer.text.strip():
             buffer.reset()
         elif self._hands.accept(self.pastes.unfold(buffer.text), self.recalled):
+            command = buffer.text.startswith("/")
             buffer.reset(append_to_history=True)
+            if command:
+                self._typed(buffer)
             self._desk.say("")
         else:
             self._desk.say("the disk is slow: press Enter again in a moment")

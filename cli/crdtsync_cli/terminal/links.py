@@ -28,14 +28,29 @@ class LinkFacts(Protocol):
         ...
 
 
-def link_words(links: Sequence[LinkFacts], now_s: float) -> tuple[str, str]:
-    """The state of all links at a boottime in a sign and words, and its tone."""
-    states = [link.state for link in links]
+def link_words(
+    links: Sequence[LinkFacts], now_s: float, room: int | None = None
+) -> tuple[str, str]:
+    """The state of all links at a boottime in a sign and words, and its tone.
+
+    Args:
+        links: All there are.
+        now_s: The boottime.
+        room: So many cells, if there are few.
+    """
+    live = sum(link.state in {"live", "read-only"} for link in links)
+    words, tone = _words(links, live, now_s)
+    if room is not None and len(words) > room:
+        words, *_ = words.split(",")
+    return (f"{words} {live}/{len(links)}" if len(links) > 1 else words), tone
+
+
+def _words(links: Sequence[LinkFacts], live: int, now_s: float) -> tuple[str, str]:
+    states = {link.state for link in links}
     tries = [link.retry_at_s for link in links if link.retry_at_s is not None]
-    live = sum(state in {"live", "read-only"} for state in states)
     if not states:
         found = ("● local", "dim")
-    elif set(states) == {"read-only"}:
+    elif states == {"read-only"}:
         found = ("● read-only", "good")
     elif live:
         found = ("● live", "good")
@@ -50,8 +65,7 @@ def link_words(links: Sequence[LinkFacts], now_s: float) -> tuple[str, str]:
         found = ("○ refused", "bad")
     else:
         found = ("○ offline, edits are kept here", "bad")
-    words, tone = found
-    return (f"{words} {live}/{len(states)}" if len(states) > 1 else words), tone
+    return found
 
 
 def counts_down(links: Sequence[LinkFacts]) -> bool:

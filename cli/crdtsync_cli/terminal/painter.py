@@ -14,7 +14,7 @@ from crdtsync.events import Reset, SessionEvent, SessionOpened
 from crdtsync.sanitize import clean_text
 from crdtsync_cli.scene import SessionCast
 from crdtsync_cli.terminal.answers import Writing
-from crdtsync_cli.terminal.block import Answer, Block, Line
+from crdtsync_cli.terminal.block import Answer, Block, Failed, Line, Replied
 from crdtsync_cli.terminal.drawing import Canvas, draw
 from crdtsync_cli.terminal.ink import Ink, Row
 from crdtsync_cli.terminal.replay import replay
@@ -64,12 +64,15 @@ class Painter:
     def reply(self, lines: Sequence[str], width: int) -> str:
         """What a slash command answers; links stay whole, to be copied."""
         return "".join(
-            self.drawn([Line(f"  {line}", "")], _room(line, width)) for line in lines
+            self.drawn([Replied(line)], _room(line, width)) for line in lines
         )
 
     def error(self, text: str, hint: str, width: int) -> str:
         """What went wrong with what was typed."""
-        said = [Line(f"✗ {text}", "bad"), *([Line(f"  {hint}")] * bool(hint))]
+        said: list[Block] = [
+            Failed(text),
+            *(Replied(line) for line in hint.splitlines()),
+        ]
         return self.drawn(said, width)
 
     def live(self, writing: Writing, width: int) -> list[Row]:
@@ -81,10 +84,10 @@ class Painter:
         if stream.language is not None:
             return self.ink.code(text.rstrip("\n"), stream.language, width)
         head = self.story.answers.head(writing)
-        apart = self._canvas.is_apart(head or Answer(text))
+        apart = self._canvas.is_apart(head or Answer(text, stream.item))
         above: list[Row] = [()] if apart else []
         above += draw(head, self.ink, width) if head is not None else []
-        return above + self.ink.markdown(text, width)
+        return above + self.ink.markdown(text, width, stream.item)
 
     def _past(self, event: SessionEvent) -> list[Block]:
         self.story.restart()
@@ -104,6 +107,6 @@ def _title(opened: SessionOpened) -> Line:
 
 
 def _room(line: str, width: int) -> int:
-    """How wide a line may get: one that is only a link as wide as it is."""
-    is_link = "://" in line and " " not in line
-    return max(width, cell_len(line) + 2) if is_link else width
+    """How wide a line may get: one to be copied, with a link, as wide as it is."""
+    copied = "://" in line and (" " not in line or "crdtsync " in line)
+    return max(width, cell_len(line) + 2) if copied else width

@@ -6,6 +6,7 @@ Never higher than the screen: each kind of row has its bound, and so has their s
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,9 @@ from crdtsync_cli.scene import SessionScene
 from crdtsync_cli.terminal.answers import Writing
 from crdtsync_cli.terminal.ink import Part, Row
 from crdtsync_cli.terminal.painter import Painter
+from crdtsync_cli.terminal.story import Running
 from crdtsync_cli.terminal.toolbar import seconds, toolbar
+from crdtsync_cli.terminal.whose import is_out_of_reach
 from crdtsync_cli.terminal.widths import cell_len, level_line
 from crdtsync_cli.words import excerpt, plural, tool_name
 
@@ -44,6 +47,9 @@ ROWS_LOW: Final = 10
 
 SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 STILL: Final = "•"
+
+_TABLE: Final = re.compile(r"[^\n]*\|[^\n]*\n[ :|-]*-[ :|-]*\n")
+"""A row of a table, and below it the line that makes it the head."""
 
 _log = logging.getLogger(__name__)
 
@@ -136,7 +142,7 @@ class Region:
         key = (writing.message.id, size, width, height, self._ink.theme)
         if self._cached[0] != key:
             rows = self._painter.live(writing, width)
-            if len(rows) > height and stream.tail.lstrip().startswith("|"):
+            if len(rows) > height and _TABLE.match(stream.tail):
                 count = stream.tail.strip().count("\n") - 1
                 said = f"table, {plural(max(0, count), 'row')} so far"
                 first = self._ink.text((said, "dim"), width=width)[0]
@@ -156,12 +162,25 @@ class Region:
         story = self._story
         if story.running is None:
             return []
+        if is_out_of_reach(self._session):
+            return [self._alone(story.running, width, now)]
         tools = list(story.tools.values())
         if not tools:
             return [self._doing(width, now)]
         rows = [self._tool(tool, width, now) for tool in tools[:LISTED_MAX]]
         more = len(tools) - LISTED_MAX
         return [*rows, *([[(f"  +{more} more", "dim")]] if more > 0 else [])]
+
+    def _alone(self, running: Running, width: int, now: datetime) -> list[Part]:
+        """A turn whose end nobody here will see, and what ends it."""
+        said = f" {level_line(running.agent)} is out of reach"
+        said += f"  {seconds(running.since, now)}"
+        if not self._session.read_only:
+            goes_on = self._session.agents()
+            said += " · " + (
+                "the next prompt goes on without it" if goes_on else "/agent NAME"
+            )
+        return [(self.sign("◷"), "wait"), (self._ink.cut(said, width - 1), "wait")]
 
     def _doing(self, width: int, now: datetime) -> list[Part]:
         running = self._story.running

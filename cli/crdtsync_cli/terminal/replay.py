@@ -5,7 +5,7 @@ Read from the view of who comes in, also in the middle of a turn; pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -15,17 +15,23 @@ from crdtsync.events import (
     AssistantDelta,
     AssistantMessage,
     Body,
+    Happening,
     MessageAdded,
-    PlanChanged,
     SessionEvent,
     ThoughtDelta,
     ToolChanged,
     TurnEnded,
     TurnStarted,
-    UsageChanged,
 )
-from crdtsync.schema import plain
 from crdtsync.turns.claim import TurnRecord
+from crdtsync.view.outcomes import (
+    plan_changed,
+    resolved,
+    turn_ended,
+    turn_started,
+    usage_changed,
+)
+from crdtsync.view.places import in_reading_order
 from crdtsync_cli.terminal.block import Line
 
 if TYPE_CHECKING:
@@ -59,8 +65,6 @@ class _Replay:
         self._now = now
         running = self._view.running
         self._running = running.id if running is not None else ""
-        self._begun: set[str] = set()
-        self._tools: dict[str, list[ToolCall]] = {}
 
     def tell(self, seen: str) -> Iterator[SessionEvent | Line]:
         view = self._view
@@ -69,15 +73,13 @@ class _Replay:
             yield Line(f"{start} earlier · /history", ruled=True)
         mark = self._mark(seen, start)
         messages = view.messages[start:]
-        last = {m.turn: m.id for m in messages if m.streamed and m.turn}
-        for at, message in enumerate(messages, start):
-            if at == mark:
+        told = in_reading_order(self._happenings(messages), messages)
+        for at, happening in told:
+            if mark is not None and at >= mark - start:
                 count = view.message_count - mark
                 yield Line(f"{count} new since you left", "wait", ruled=True)
-            yield from self._message(message)
-            if last.get(message.turn) == message.id and message.turn != self._running:
-                yield from self._end(message.turn)
-        yield from self._turn_that_runs()
+                mark = None
+            yield self._event(happening)
 
     def _start(self) -> int:
         """Where to begin: the last messages, and the whole turn that runs."""
@@ -98,90 +100,88 @@ class _Replay:
             return None
         return max(at + 1, start)
 
-    def _message(self, message: Message) -> Iterator[SessionEvent]:
-        self._at = _moment(message.at) or self._at
+    def _happenings(self, messages: Sequence[Message]) -> Iterator[Happening]:
+        """What is told of these messages and their turns, in no order."""
+        yield from map(self._message, messages)
+        last = {m.turn: m.id for m in messages if m.streamed and m.turn}
+        shown = {message.id for message in messages} | {""}
+        tools: dict[str, ToolCall] = {}
+        for turn in {**last, self._running: ""}:
+            record = self._view.turns.get(turn)
+            if record is None or record.claim is None:
+                continue
+            yield Happening(turn_started(record))
+            found = self._view.tools_of(turn)
+            tools |= {tool.key: tool for tool in found if tool.message in shown}
+            yield from self._outcome(record)
+        yield from (Happening(ToolChanged(tool)) for tool in tools.values())
+        yield from self._questions(tools.keys())
+
+    def _message(self, message: Message) -> Happening:
         if not message.streamed:
             waits = any(p.prompt == message.id for p in self._view.pending)
-            yield self._event(MessageAdded(message, waits), message.author)
-            return
-        turn, text = message.turn, self._view.text(message.id)
-        yield from self._begin(turn)
-        if turn and turn == self._running:
+            return Happening(MessageAdded(message, waits), message.author)
+        text = self._view.text(message.id)
+        if message.turn and message.turn == self._running and self._grows(message):
             kind = ThoughtDelta if message.role == "thought" else AssistantDelta
-            if self._is_open(message):
-                yield self._event(kind(message.id, turn, text))
-            else:
-                yield self._event(AssistantMessage(message, text))
-        else:
-            yield self._event(AssistantMessage(message, text))
-        yield from self._tools_after(turn, message.id)
+            return Happening(kind(message.id, message.turn, text))
+        return Happening(AssistantMessage(message, text))
 
-    def _is_open(self, message: Message) -> bool:
+    def _grows(self, message: Message) -> bool:
         """Whether more may be written: only the turn's last message grows."""
         for later in reversed(self._view.messages):
             if later.streamed and later.turn == message.turn:
                 return later.id == message.id
         return False
 
-    def _begin(self, turn: str) -> Iterator[SessionEvent]:
-        if not turn or turn in self._begun:
-            return
-        self._begun.add(turn)
-        record = self._view.turns.get(turn)
-        if record is None or record.claim is None:
-            return
-        claim = record.claim
-        at = _moment(record.started_at or "") or self._at
-        begun = TurnStarted(turn, claim.prompts, claim.agent, claim.epoch, claim.grant)
-        yield self._event(begun, at=at)
-        yield from self._tools_after(turn, "")
-
-    def _tools_after(self, turn: str, message: str) -> Iterator[SessionEvent]:
-        if turn and turn not in self._tools:
-            self._tools[turn] = self._view.tools_of(turn)
-        for tool in self._tools.get(turn, ()):
-            if tool.message == message:
-                yield self._event(ToolChanged(tool), at=_moment(tool.ended_at))
-
-    def _end(self, turn: str) -> Iterator[SessionEvent]:
-        reading = self._view.reading
-        record = self._view.turns.get(turn)
-        if record is None or reading.states.get(turn, "open") == "open":
-            return
-        ended = TurnEnded(
-            turn,
-            reading.states[turn],
-            reading.classes[turn],
-            record.stop_reason or "",
-            record.error or "",
-        )
-        yield self._event(ended, at=_moment(record.ended_at or ""))
-
-    def _turn_that_runs(self) -> Iterator[SessionEvent]:
-        record = self._view.running
-        if record is None:
-            return
-        yield from self._begin(record.id)
-        yield from self._now_of(record)
-
-    def _now_of(self, record: TurnRecord) -> Iterator[SessionEvent]:
-        """What is known of a turn besides its messages and tools."""
-        self._at = self._now
+    def _outcome(self, record: TurnRecord) -> Iterator[Happening]:
+        """What is known of a turn as a whole, and how it ended."""
         if record.plan is not None:
-            entries = tuple(plain(entry) for entry in record.plan)
-            yield self._event(PlanChanged(record.id, entries))
+            yield Happening(plan_changed(record))
         if record.usage is not None:
-            usage = {key: plain(value) for key, value in record.usage.items()}
-            yield self._event(UsageChanged(record.id, usage))
-        for approval in self._view.open_approvals():
-            yield self._event(ApprovalRequested(approval))
+            yield Happening(usage_changed(record))
+        if self._view.reading.states.get(record.id, "open") != "open":
+            yield Happening(turn_ended(record, self._view.reading))
 
-    def _event(
-        self, body: Body, actor: str = "", at: datetime | None = None
-    ) -> SessionEvent:
+    def _questions(self, tools: Set[str]) -> Iterator[Happening]:
+        """The questions of some tools, and those that wait for an answer."""
+        waiting = {approval.id for approval in self._view.open_approvals()}
+        for approval in self._view.approvals.values():
+            if approval.id in waiting:
+                yield Happening(ApprovalRequested(approval))
+            elif approval.tool in tools:
+                yield resolved(approval)
+
+    def _event(self, happening: Happening) -> SessionEvent:
+        """The event that somebody would have had who was there."""
+        at = self._time(happening.body)
         session = self._session
-        when = max(at, self._at) if at is not None else self._at
-        return SessionEvent(session.head, when, session.id, session.actor(actor), body)
+        actor = session.actor(happening.actor)
+        return SessionEvent(session.head, at, session.id, actor, happening.body)
+
+    def _time(self, body: Body) -> datetime:
+        match body:
+            case MessageAdded(message=message) | AssistantMessage(message=message):
+                self._at = _moment(message.at) or self._at
+            case AssistantDelta(message=key) | ThoughtDelta(message=key):
+                header = self._view.message(key)
+                self._at = (_moment(header.at) if header else None) or self._at
+            case ToolChanged(tool=tool):
+                return self._later(tool.ended_at)
+            case TurnStarted(turn=turn):
+                record = self._view.turns.get(turn)
+                return self._later(record.started_at if record else None)
+            case TurnEnded(turn=turn):
+                record = self._view.turns.get(turn)
+                return self._later(record.ended_at if record else None)
+            case ApprovalRequested():
+                return self._now
+        return self._at
+
+    def _later(self, at: str | None) -> datetime:
+        """A time, unless what was told already is later."""
+        found = _moment(at or "")
+        return self._at if found is None else max(found, self._at)
 
 
 def _moment(at: str) -> datetime | None:

@@ -40,6 +40,7 @@ from crdtsync_cli.terminal.taking import Typist
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
+    from crdtsync_cli.seat import Seat
 
 __all__ = ["Screen", "run_screen"]
 
@@ -66,7 +67,7 @@ SEEN_S: Final = 60.0
 _log = logging.getLogger(__name__)
 
 
-async def run_screen(session: Session, look: Look) -> int:
+async def run_screen(session: Session, look: Look, seat: Seat | None = None) -> int:
     """Run an interactive window until it is left; returns the exit code."""
     depth = ColorDepth.DEPTH_4_BIT if look.colors else ColorDepth.DEPTH_1_BIT
     output = SyncOutput.from_pty(sys.stdout, default_color_depth=depth)
@@ -74,7 +75,7 @@ async def run_screen(session: Session, look: Look) -> int:
     assert isinstance(output, SyncOutput)  # noqa: S101 - from_pty is a class method
     place = session.place
     seen = await anyio.to_thread.run_sync(read_seen, place.data, session.id)
-    screen = Screen(session, create_input(), output, look, seen=seen)
+    screen = Screen(session, create_input(), output, look, seen=seen, seat=seat)
     loop = asyncio.get_running_loop()
     with quiet(lambda line: _from_thread(loop, partial(screen.note, line))):
         await screen.run()
@@ -92,6 +93,7 @@ class Screen:
         output: The terminal.
         look: What it may use.
         seen: The last message that was seen here before, or "".
+        seat: Where the window runs an agent, if it can.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Screen:
         look: Look,
         *,
         seen: str = "",
+        seat: Seat | None = None,
     ) -> None:
         self._session = session
         self._look = look
@@ -111,7 +114,7 @@ class Screen:
         self._alerts = Alerts(look)
         self._region = Region(session, self._painter, motion=look.motion)
         self._attention = Attention()
-        self._typist = Typist(session, self._painter, self._attention)
+        self._typist = Typist(session, self._painter, self._attention, seat)
         output.marked = look.sync
         self.desk = Desk(
             session, keys, output, self._painter, self._region, self._typist

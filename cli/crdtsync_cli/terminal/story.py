@@ -42,7 +42,7 @@ from crdtsync_cli.terminal.block import (
 )
 from crdtsync_cli.terminal.cast import Cast
 from crdtsync_cli.terminal.telling import called_in, told
-from crdtsync_cli.words import decided, duration, outcome, plan_lines
+from crdtsync_cli.words import decided, in_words, outcome, plan_lines, took_s
 
 __all__ = ["Running", "Story"]
 
@@ -239,7 +239,7 @@ class Story:
             if self.plan and not all(_is_done(entry) for entry in self.plan):
                 found.append(Plan(tuple(plan_lines(self.plan))))
             if ended.state == "ended":
-                words += f" {duration(running.since.isoformat(), at.isoformat())}"
+                words += f" {in_words(took_s(ended, running.since, at))}"
             self.running, self.plan = None, ()
         self._forget(turn)
         good = (ended.state, ended.stop_reason) == ("ended", "end_turn")

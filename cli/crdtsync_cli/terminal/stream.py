@@ -1,31 +1,31 @@
 """Cuts a streamed markdown answer into finished blocks; it renders nothing.
 
-A finished block never changes by what comes after it. Looked at are whole lines only,
-and only of what has not been handed out yet.
+A finished block never changes by what comes after it, and where the cuts are does not
+depend on the pieces in which the text came. Looked at are whole lines only, and only of
+what has not been handed out yet.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from typing import Final
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
-
 from crdtsync_cli.terminal.block import Answer, Code
+from crdtsync_cli.terminal.pieces import Piece, closes_fence, pieces_of
 
 __all__ = ["Stream"]
 
 FENCE_LINES_MAX: Final = 12
-"""A code fence that is longer is handed out line by line while it is open."""
+"""A code fence that is longer is handed out line by line."""
 
 FENCE_LINES_LIVE: Final = 6
-"""Of such a fence so many lines are kept back."""
+"""Of such a fence so many lines are kept back while it is open."""
 
 BLOCK_CHARS_MAX: Final = 8192
 """A block that grows beyond this is cut at the end of a line or a word."""
 
-_MARKDOWN: Final = MarkdownIt().enable(["strikethrough", "table"])
-_ENDED_BY_BLANK: Final = {"paragraph_open", "table_open"}
+TABLE_CHARS_MAX: Final = 32 * 1024
+"""A table cannot be cut without harm, so it may be longer."""
 
 
 class Stream:
@@ -36,15 +36,18 @@ class Stream:
 
     Attributes:
         language: Of the long code fence that is open, or None.
+        item: The number of the next item, if a list was handed out in part; or 0.
     """
 
     def __init__(self, taken: int = 0) -> None:
         self.language: str | None = None
+        self.item = 0
         self._taken = taken
         self._tail = ""
         self._new: list[str] = []
         self._newline = False
         self._marker = ""
+        self._first = True
 
     @property
     def tail(self) -> str:
@@ -69,9 +72,9 @@ class Stream:
         found: list[Answer | Code] = []
         if self._newline:
             self._newline = False
-            found = self._blocks()
-        if len(self.tail) > BLOCK_CHARS_MAX and self.language is None:
-            found.append(Answer(self._cut(_word_end(self.tail))))
+            found += self._blocks()
+        if self.language is None:
+            found += self._long_line()
         return [block for block in found if block.text.strip()]
 
     def finish(self, whole: str | None = None) -> list[Answer | Code]:
@@ -80,62 +83,100 @@ class Stream:
         Args:
             whole: The finished message, if it is known.
         """
-        rest = self.tail if whole is None else whole[self._taken :]
+        tail = self.tail
+        rest = tail if whole is None else whole[self._taken :]
         self._tail, added = rest, not rest.endswith("\n")
         self._tail += "\n" * added
-        found = self._blocks()
+        found = [*self._blocks()]
         if self.language is not None:
-            found.append(self._code(self._tail.count("\n")))
+            found += self._code(self._tail.count("\n"))
             self.language = None
-        found.append(Answer(self._cut(len(self._tail))))
+        found.append(self._answer(self._cut(len(self._tail))))
         self._taken -= added
         return [block for block in found if block.text.strip()]
 
-    def _blocks(self) -> list[Answer | Code]:
-        found: list[Answer | Code] = []
-        while True:
+    def _blocks(self) -> Iterator[Answer | Code]:
+        """Hand out all that is finished of the whole lines."""
+        anew = True
+        while anew:
             if self.language is not None:
-                found += self._fenced()
+                yield from self._fenced()
                 if self.language is not None:
-                    return found
-            lines = self.tail[: self.tail.rfind("\n") + 1]
-            tokens = _top_level(lines)
-            end = _finished_lines(lines, tokens)
-            if end:
-                found.append(Answer(self._cut(_offset(lines, end))))
-                lines = self.tail[: self.tail.rfind("\n") + 1]
-            if not self._open_fence(lines, tokens[-1:]):
-                return found
+                    return
+            anew = yield from self._pieces()
 
-    def _open_fence(self, lines: str, last: list[Token]) -> bool:
-        """Begin to hand out a long fence that is open; whether it is one."""
-        if not lines or not last or last[0].type != "fence":
-            return False
-        if lines.count("\n") <= FENCE_LINES_MAX:
-            return False
-        words = last[0].info.split()
-        self.language, self._marker = (words[0] if words else ""), last[0].markup
-        self._first = True
-        self._cut(lines.index(last[0].markup))
-        self._cut(self._tail.index("\n") + 1)
-        return True
+    def _pieces(self) -> Generator[Answer, None, bool]:
+        """Hand out what is finished; whether the rest is to be looked at anew."""
+        self._cut(len(self.tail) - len(self.tail.lstrip("\n")))
+        done, anew = 0, False
+        for piece in pieces_of(self.tail[: self.tail.rfind("\n") + 1]):
+            limit = TABLE_CHARS_MAX if piece.kind == "table_open" else BLOCK_CHARS_MAX
+            if _is_long_fence(piece):
+                self._cut(done)
+                self._open(piece)
+                return True
+            if len(piece.text.strip()) > limit:
+                end = _word_end(piece.text, limit)
+                yield self._answer(piece.text[:end])
+                done, anew = done + end, True
+                break
+            if not piece.finished:
+                break
+            yield self._answer(piece.text, piece)
+            done += len(piece.text)
+        self._cut(done)
+        return anew
 
-    def _fenced(self) -> list[Code]:
+    def _long_line(self) -> Iterator[Answer]:
+        """Cut a line that is too long to wait for its end."""
+        begin = self.tail.rfind("\n") + 1
+        if len(self.tail) - begin <= BLOCK_CHARS_MAX:
+            return
+        *_, piece = pieces_of(self.tail[:begin]) if begin else [Piece("")]
+        if piece.kind == "fence":
+            self._open(piece)
+            return
+        if begin:
+            yield self._answer(self._cut(begin))
+        while len(self.tail.strip()) > BLOCK_CHARS_MAX:
+            yield self._answer(self._cut(_word_end(self.tail, BLOCK_CHARS_MAX)))
+
+    def _answer(self, text: str, piece: Piece | None = None) -> Answer:
+        """What is handed out of a text: a whole piece, or where one is cut."""
+        item, self.item = self.item, 0
+        if piece is None or not piece.goes_on:
+            return Answer(text, item)
+        self.item = item + 1 if item else piece.number + 1
+        return Answer(text, item, goes_on=True)
+
+    def _open(self, piece: Piece) -> None:
+        """Begin to hand out a long code fence."""
+        words = piece.info.split()
+        self.language, self._marker = (words[0] if words else ""), piece.markup
+        self._first, self.item = True, 0
+        self._cut(self.tail.index("\n", self.tail.index(piece.markup)) + 1)
+
+    def _fenced(self) -> Iterator[Code]:
         """The lines of the open fence that are finished."""
         lines = self.tail.split("\n")[:-1]
         for at, line in enumerate(lines):
-            if _closes(line, self._marker):
-                found = [self._code(at)]
+            if closes_fence(line, self._marker):
+                yield from self._code(at)
                 self._cut(self._tail.index("\n") + 1)
                 self.language = None
-                return found
+                return
         count = len(lines) - FENCE_LINES_LIVE
-        return [self._code(count)] if count > 0 else []
+        # Blank lines at the end of a fence are not shown.
+        while count > 0 and not lines[count - 1].strip():
+            count -= 1
+        if count > 0:
+            yield from self._code(count)
 
-    def _code(self, count: int) -> Code:
-        first, self._first = self._first, False
-        text = self._cut(_offset(self._tail, count)).removesuffix("\n")
-        return Code(text, self.language or "", first)
+    def _code(self, count: int) -> Iterator[Code]:
+        text = self._cut(_offset(self._tail, count)).rstrip()
+        if text:
+            first, self._first = self._first, False
+            yield Code(text, self.language or "", first)
 
     def _cut(self, end: int) -> str:
         found, self._tail = self.tail[:end], self._tail[end:]
@@ -143,35 +184,10 @@ class Stream:
         return found
 
 
-def _top_level(text: str) -> list[Token]:
-    """The first token of each top-level block."""
-    tokens = _MARKDOWN.parse(text)
-    return [t for t in tokens if t.level == 0 and t.nesting >= 0 and t.map]
-
-
-def _finished_lines(text: str, tokens: list[Token]) -> int:
-    """How many lines belong to blocks that are finished."""
-    if not tokens:
-        return text.count("\n")
-    last = tokens[-1]
-    start, end = last.map or [0, 0]
-    lines = text.split("\n")[:-1]
-    match last.type:
-        case "hr":
-            done = True
-        case "heading_open":
-            done = last.markup.startswith("#")
-        case "fence":
-            done = end - start > 1 and _closes(lines[end - 1], last.markup)
-        case kind:
-            done = kind in _ENDED_BY_BLANK and not lines[-1].strip()
-    return len(lines) if done else start
-
-
-def _closes(line: str, marker: str) -> bool:
-    """Whether a line ends a code fence that began with this marker."""
-    word = line.strip()
-    return len(word) >= len(marker) and not word.strip(marker[0])
+def _is_long_fence(piece: Piece) -> bool:
+    text = piece.text.strip()
+    long = text.count("\n") >= FENCE_LINES_MAX or len(text) > BLOCK_CHARS_MAX
+    return long and piece.kind == "fence"
 
 
 def _offset(text: str, lines: int) -> int:
@@ -182,8 +198,8 @@ def _offset(text: str, lines: int) -> int:
     return at
 
 
-def _word_end(text: str) -> int:
+def _word_end(text: str, limit: int) -> int:
     for end in ("\n", " "):
-        if (at := text.rfind(end, 0, BLOCK_CHARS_MAX)) > 0:
+        if (at := text.rfind(end, 0, limit)) > 0:
             return at + 1
-    return BLOCK_CHARS_MAX
+    return limit

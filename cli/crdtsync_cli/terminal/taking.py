@@ -20,6 +20,7 @@ from crdtsync_cli.terminal.replies import Replies
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
+    from crdtsync_cli.seat import Seat
     from crdtsync_cli.terminal.layout import Desk
     from crdtsync_cli.terminal.painter import Painter
 
@@ -47,6 +48,7 @@ class Typist:
         session: Open.
         painter: Makes lines of the replies.
         attention: What this window wants to see.
+        seat: Where it runs an agent, if it can.
 
     Attributes:
         desk: Where replies are shown; set before `run`.
@@ -55,10 +57,15 @@ class Typist:
     desk: Desk
 
     def __init__(
-        self, session: Session, painter: Painter, attention: Attention
+        self,
+        session: Session,
+        painter: Painter,
+        attention: Attention,
+        seat: Seat | None = None,
     ) -> None:
         self._session = session
         self._attention = attention
+        self._seat = seat
         self._painter = painter
         self._send, self._tasks = anyio.create_memory_object_stream[Task](
             LINES_WAITING_MAX
@@ -108,12 +115,12 @@ class Typist:
             check_role(self._session, "editor", "writing")
             await self._session.prompts.replace(task.replaces, typed.text)
             return
-        reply = await act(self._session, typed, self._attention)
+        reply = await act(self._session, typed, self._attention, self._seat)
         if reply.leave:
             self.desk.leave()
         await Replies(self.desk, self._painter).show(reply)
         if isinstance(typed, Say) and not self._session.agents():
-            self.desk.say("no agent runs here: /agents")
+            self.desk.say("no agent runs here: /agent NAME")
 
     def _refuse(self, task: Task, error: CrdtSyncError) -> None:
         """Say what went wrong, and give the line back if nothing else was typed."""

@@ -31,9 +31,10 @@ def toolbar(
 ) -> list[Part]:
     """The parts that fit, the most important first."""
     parts: list[Part] = [(hint, "")] if hint else []
-    state, tone = link_words(session.links, session.place.clock.boottime())
-    parts.append((ink.cut(level_line(session.name), NAME_CELLS_MAX), "dim"))
-    parts.append((state, tone))
+    name = ink.cut(level_line(session.name), NAME_CELLS_MAX)
+    room, now_s = width - cell_len(f" {name} · "), session.place.clock.boottime()
+    state, tone = link_words(session.links, now_s, room)
+    parts += [(name, "dim"), (state, tone)]
     waiting = unsynced(session.links)
     if waiting:
         parts.append((f"{waiting} unsynced", "wait"))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crdtsync.entities import Message
+from crdtsync.identity import runner_id
 from crdtsync_cli.scene import SessionScene
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
     from crdtsync.turns.claim import TurnRecord
 
-__all__ = ["others_turn", "own_turn", "own_waiting"]
+__all__ = ["is_out_of_reach", "others_turn", "own_turn", "own_waiting"]
 
 
 def own_turn(session: Session) -> str:
@@ -31,6 +32,19 @@ def others_turn(session: Session) -> str:
     authors = [message.author for message in _asked(session, running)]
     scene = SessionScene(session)
     return scene.name_of(authors[0]) if authors else "somebody"
+
+
+def is_out_of_reach(session: Session) -> bool:
+    """Whether the window that runs the turn is not here: gone, or cut off."""
+    running = session.view.running
+    if running is None or running.claim is None:
+        return False
+    here = (
+        runner_id(person.participant, window.window)
+        for person in session.presence
+        for window in person.windows
+    )
+    return running.claim.runner not in here
 
 
 def own_waiting(session: Session) -> Message | None:
