@@ -36,7 +36,7 @@ _SELECT_HEADS: Final = (
     "SELECT json_group_array(json_array("
     "doc, id, head, snapshot_seq, kept, rows, bytes, crc)) FROM docs"
 )
-"""All of them in one row: the lock goes to and fro for each row that is fetched."""
+"""All of them in one row: the lock changes hands for each row that is fetched."""
 
 _ROWS_MAX: Final = 64
 """Rows of one statement; there are statements for each power of two up to it."""

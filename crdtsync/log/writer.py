@@ -49,7 +49,7 @@ class Worker:
 
     A thread of its own does what may take long: it waits for locks and for the disk.
     What is short and finds it idle is begun at once in the loop's thread, and only
-    committed by the other: to hand the interpreter's lock to and fro for each
+    committed by the other: to pass the interpreter's lock back and forth for each
     statement takes longer than the statements do.
 
     Args:
