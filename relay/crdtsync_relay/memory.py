@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 from collections.abc import Callable
 from functools import cache
 
@@ -12,8 +13,11 @@ __all__ = ["give_back"]
 def give_back() -> None:
     """Return free memory; it takes some milliseconds, best in a thread.
 
-    The library keeps what was freed for later, and thousands of rooms are a lot.
+    The library keeps what was freed for later, and thousands of rooms are a lot. A
+    connection of the server leaves cycles behind, which are old by then: the collector
+    would look for them only after millions of other objects.
     """
+    gc.collect()
     if (trim := _trim()) is not None:
         trim(0)
 
