@@ -119,9 +119,10 @@ class Running:
         self.carry_out()
 
     def release_presence(self) -> None:
-        """Pass on presence that was held back."""
-        self.room.release_presence(now=self.now)
-        self.carry_out()
+        """Pass on presence that was held back, if there is any."""
+        if self.room.hall.presence.holds_back:
+            self.room.release_presence(now=self.now)
+            self.carry_out()
 
     def add(self, peer: int, outbox: Outbox) -> None:
         """Register the queue of a peer, before it joins."""

@@ -7,14 +7,16 @@ It judges nothing: the measurements that use it do.
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,8 +65,13 @@ class Server:
     def start(self) -> bool:
         """Start it; tells whether it takes connections."""
         quiet = subprocess.DEVNULL
+        # With a group of its own, so that a wrapper's child ends with it.
         self.process = subprocess.Popen(
-            self.command, cwd=self.folder, stdout=quiet, stderr=quiet
+            self.command,
+            cwd=self.folder,
+            stdout=quiet,
+            stderr=quiet,
+            start_new_session=True,
         )
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -80,12 +87,13 @@ class Server:
         """End it, in peace if it can."""
         if self.process is None:
             return
-        self.process.terminate()
-        try:
+        group = self.process.pid
+        with suppress(subprocess.TimeoutExpired, ProcessLookupError):
+            os.killpg(group, signal.SIGTERM)
             self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+        self.process.wait()
 
     def cpu_s(self) -> float:
         """User and system time of all its threads so far, seconds."""
