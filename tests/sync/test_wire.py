@@ -45,6 +45,7 @@ from crdtsync.sync.wire import (
     Update,
     decode,
     encode,
+    encode_update,
     split,
 )
 
@@ -342,3 +343,30 @@ def test_parts_put_together_are_the_frame(size: int) -> None:
     assert isinstance(parts[-1], Part)
     assert parts[-1].left == 0
     assert max(map(len, sent)) <= PART_BYTES_MAX + 16
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 129, 16_383, 16_384, 70_000])
+def test_an_update_alone_in_its_frame_is_read_like_among_others(size: int) -> None:
+    update = bytes(size)
+    frame = encode_update(update)
+    assert frame == encode(Update(update))
+    assert decode(frame) == [Update(update)]
+    assert decode(frame + frame) == [Update(update), Update(update)]
+
+
+@pytest.mark.parametrize(
+    ("frame", "rule"),
+    [
+        ("0002", "W-3"),  # no length
+        ("000202aa", "W-3"),  # one byte too few
+        ("000200aa", "W-3"),  # too many: another message begins
+        ("00028100aa", "W-2"),  # a length that is written too long
+        ("000281", "W-3"),  # half a length
+        ("00028001" + "aa" * 127, "W-3"),
+    ],
+)
+def test_an_update_alone_in_its_frame_breaks_the_same_rules(
+    frame: str, rule: str
+) -> None:
+    with pytest.raises(ProtocolError, match=rule):
+        decode(bytes.fromhex(frame))
