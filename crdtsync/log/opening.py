@@ -50,7 +50,7 @@ class Opened:
 
 
 def open_file(
-    path: Path, keeper: Keeper, *, must_exist: bool, read_only: bool
+    path: Path, keeper: Keeper, *, must_exist: bool, read_only: bool, dedupes: bool
 ) -> Opened:
     """Open a file, or make it; blocks.
 
@@ -66,6 +66,9 @@ def open_file(
     with ExitStack() as stack:
         stack.callback(inuse.release, inode)
         opened = _open(path, keeper, read_only=read_only)
+        if opened.writer is not None and not dedupes:
+            with translated(path):
+                opened.writer.execute("DROP INDEX IF EXISTS updates_hash")
         opened.cleanup.push(stack.pop_all())
         return opened
 

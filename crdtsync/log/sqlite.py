@@ -60,6 +60,7 @@ async def open_sqlite_log(
     ttl_s: float = LEASE_TTL_S,
     must_exist: bool = False,
     read_only: bool = False,
+    dedupes: bool = True,
 ) -> AsyncGenerator[SqliteLog]:
     """Open the log in a file; without a file, make an empty one.
 
@@ -72,6 +73,8 @@ async def open_sqlite_log(
         ttl_s: Life of a grant, in seconds; the same in every process of a file.
         must_exist: Raise `SessionNotFound` rather than make a file.
         read_only: Write nothing, not even on the first opening after a copy.
+        dedupes: Whether an update that is there already gets no second row. Who sees to
+            that in another way saves the index for it: a third of what is written.
 
     Raises:
         SessionNotFound: There is no file and none may be made.
@@ -82,7 +85,14 @@ async def open_sqlite_log(
     """
     keeper = Keeper(clock, ttl_s)
     opened = await anyio.to_thread.run_sync(
-        partial(open_file, path, keeper, must_exist=must_exist, read_only=read_only)
+        partial(
+            open_file,
+            path,
+            keeper,
+            must_exist=must_exist,
+            read_only=read_only,
+            dedupes=dedupes,
+        )
     )
     reader = Worker(opened.reader, opened.path, writes=False)
     writer = Worker(opened.writer, path, writes=True) if opened.writer else None

@@ -14,13 +14,11 @@ from anyio.lowlevel import checkpoint
 from crdtsync.clock import Clock
 from crdtsync.log import Append, Appended, Log
 
-__all__ = ["COMMIT_PAUSE_S_MAX", "Pump", "Pumped"]
+__all__ = ["COMMIT_GAP_S", "Pump", "Pumped"]
 
-COMMIT_PAUSE_S_MAX: Final = 0.004
-"""Longest pause after a commit, in which others gather for the next one."""
-
-_PAUSE_PER_COMMIT: Final = 2
-"""The pause lasts so many times as long as the commit took: none where nobody comes."""
+COMMIT_GAP_S: Final = 0.006
+"""Commits begin so far apart at least: others gather meanwhile, and one waits for none
+if there was none just before."""
 
 _ROOMS_IN_A_ROW_MAX: Final = 64
 """Rooms that are served before connections are read again."""
@@ -95,7 +93,7 @@ class Pump:
                 began_s = self._clock.boottime()
                 await self._commit_together()
                 took_s = self._clock.boottime() - began_s
-                await anyio.sleep(min(took_s * _PAUSE_PER_COMMIT, COMMIT_PAUSE_S_MAX))
+                await anyio.sleep(max(0, COMMIT_GAP_S - took_s))
 
     async def _commit_together(self) -> None:
         writing: list[Pumped] = []

@@ -132,7 +132,10 @@ async def run_relay(
     async with AsyncExitStack() as stack:
         stack.enter_context(listener)
         log = await stack.enter_async_context(
-            open_sqlite_log(path, clock=clock, ttl_s=settings.limits.lease_ttl_s)
+            # A room passes on, and appends, only what its document does not know.
+            open_sqlite_log(
+                path, clock=clock, ttl_s=settings.limits.lease_ttl_s, dedupes=False
+            )
         )
         access = await stack.enter_async_context(open_access(path, clock=clock))
         await access.rules.begin(settings.rules)

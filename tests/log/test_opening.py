@@ -326,3 +326,17 @@ async def test_what_is_called_after_closing_is_refused(tmp_path: Path) -> None:
         await log.create("doc")
     with pytest.raises(LogUnwritable, match="closed"):
         await log.append("doc", [b"x"], origin="w", after=0)
+
+
+async def test_a_log_that_does_not_dedupe_gives_each_update_a_row(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "relay.db"
+    async with open_sqlite_log(path, clock=SystemClock()) as log:
+        await log.create("doc")
+        await log.append("doc", [b"once"], origin="relay", after=0)
+        assert (await log.append("doc", [b"once"], origin="relay", after=1)).last == 1
+    async with open_sqlite_log(path, clock=SystemClock(), dedupes=False) as log:
+        assert (await log.append("doc", [b"once"], origin="relay", after=1)).last == 2
+        assert list((await log.load("doc")).updates) == [b"once", b"once"]
+        assert [row.seq for row in await log.read("doc", 0) or []] == [1, 2]
