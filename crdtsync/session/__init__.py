@@ -446,7 +446,9 @@ class Session:
         self.check_writable()
         check_person(os.environ)
         found = open_question(self.view, approval)
-        self._check_may_vote(found)
+        if refused := self.refused_vote(found):
+            hint = "Ask an owner for an invite that may approve."
+            raise AccessDenied(refused, hint=hint)
         chosen = answer_to(found, option, allow=allow)
         with self.replica.edit() as (edit, ticket):
             self.introduce(edit, self.me)
@@ -475,17 +477,17 @@ class Session:
                 hint="Ask its owner for an editor's invite, and join with that.",
             )
 
-    def _check_may_vote(self, question: Approval) -> None:
-        """Refuse an answer that no relay would pass on to the runner."""
+    def refused_vote(self, question: Approval) -> str:
+        """Why this person may not answer a question; "" if nothing is against it.
+
+        No relay would pass such an answer on to the runner.
+        """
         record = self.view.turns.get(question.turn)
         claim = record.claim if record is not None else None
         here = claim is not None and claim.machine == self.place.identity.machine
         told = any(link.status.features is not None for link in self.links)
-        if told and not here and not self._may(APPROVE):
-            raise AccessDenied(
-                "you may not answer the agent's questions here",
-                hint="Ask an owner for an invite that may approve.",
-            )
+        refused = told and not here and not self._may(APPROVE)
+        return "you may not answer the agent's questions here" if refused else ""
 
     def _may(self, feature: str) -> bool:
         """Whether a relay said that this window may do something."""

