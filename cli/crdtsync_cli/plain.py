@@ -42,6 +42,7 @@ from crdtsync.events import (
 from crdtsync.sanitize import clean_line, clean_text
 from crdtsync_cli.blocks import Blocks
 from crdtsync_cli.words import (
+    REFUSED_HINT,
     Scene,
     answer_hint,
     decided,
@@ -256,7 +257,8 @@ def _told(body: object) -> list[str]:
     match body:
         case ConnectionChanged(link=link, state=state, reason=reason):
             why = f": {clean_line(reason)}" if reason else ""
-            return [f"-- link {clean_line(link)} {clean_line(state)}{why}"]
+            line = f"-- link {clean_line(link)} {clean_line(state)}{why}"
+            return [line, f"-- {REFUSED_HINT}"] if state == "refused" else [line]
         case Notice(text=text):
             return prefixed("-- ", text)
         case Failure(text=text, hint=hint):

@@ -93,6 +93,12 @@ def _seconds(started_at: str, ended_at: str) -> float | None:
     return seconds if seconds >= 0 else None
 
 
+REFUSED_HINT: Final = (
+    "what is written is kept here; `crdtsync join` with a new link goes on there"
+)
+"""What can be done about a relay that refuses a window."""
+
+
 def answer_hint(approval: Approval) -> str:
     """How to answer a permission question in a window."""
     return f"/allow {approval.number} or /deny {approval.number}"

@@ -17,6 +17,7 @@ from crdtsync.events import (
     AssistantDelta,
     AssistantMessage,
     Body,
+    ConnectionChanged,
     Failure,
     Merged,
     MessageAdded,
@@ -232,6 +233,15 @@ def test_people_and_the_session_are_told() -> None:
         "[14:02:18] -- plan: [x] read",
         "[14:02:18] -- plan: [ ] write",
     ]
+
+
+def test_a_relay_that_refuses_this_window_is_told_with_what_to_do() -> None:
+    refused = ConnectionChanged("relay.example", "refused", "the token has expired")
+    live = ConnectionChanged("relay.example", "live", "")
+    first, hint, then = told(refused, live)
+    assert first == "[14:02:11] -- link relay.example refused: the token has expired"
+    assert "crdtsync join" in hint
+    assert then == "[14:02:12] -- link relay.example live"
 
 
 def test_what_ran_apart_or_late_says_so() -> None:

@@ -12,6 +12,7 @@ from crdtsync.entities import Approval, Message, Option, ToolCall
 from crdtsync.events import (
     ApprovalRequested,
     ApprovalResolved,
+    ConnectionChanged,
     Merged,
     MessageAdded,
     ParticipantJoined,
@@ -182,6 +183,16 @@ def test_a_block_that_was_written_apart_is_told() -> None:
     assert isinstance(line, Line)
     assert line.text.startswith("merged 2 messages from bob, written apart")
     assert line.text.endswith('; they stand before "read long ago"')
+
+
+def test_a_relay_that_refuses_this_window_is_told_with_what_to_do() -> None:
+    told = Told()
+    refused = ConnectionChanged("relay.example", "refused", "the token has expired")
+    line, hint = told.tell(refused)
+    assert isinstance(line, Line)
+    assert line.text == "✗ relay.example refuses this window: the token has expired"
+    assert isinstance(hint, Line)
+    assert "crdtsync join" in hint.text
 
 
 def test_in_a_crowd_only_who_spoke_is_seen_to_come_and_go() -> None:

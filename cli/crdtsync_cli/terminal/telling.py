@@ -21,7 +21,7 @@ from crdtsync.events import (
 )
 from crdtsync_cli.terminal.block import Block, Face, Line
 from crdtsync_cli.terminal.cast import Cast
-from crdtsync_cli.words import decided, excerpt
+from crdtsync_cli.words import REFUSED_HINT, decided, excerpt
 
 __all__ = ["called_in", "told"]
 
@@ -61,7 +61,8 @@ def _said(body: object) -> list[Block]:
         case ConnectionChanged(link=link, state="refused", reason=reason):
             # Of the other states the toolbar tells.
             why = f": {reason}" if reason else ""
-            return [Line(f"✗ {link} refuses this window{why}", "bad")]
+            line = Line(f"✗ {link} refuses this window{why}", "bad")
+            return [line, Line(REFUSED_HINT)]
         case SessionClosed(reason=reason) if reason:
             return [Line(f"closed: {reason}", ruled=True)]
     return []
