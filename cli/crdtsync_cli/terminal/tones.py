@@ -38,7 +38,8 @@ _DARK: Final = {
     "bad": "red",
     "wait": "yellow",
     "tool": "cyan",
-    "question": "bold yellow",
+    # What must never be overlooked is to be read on white, too, whatever the theme.
+    "question": "bold magenta",
     "prompt": "bold",
     "mine": "bold",
     "agent": "bold",
@@ -55,7 +56,6 @@ _LIGHT: Final = {
     "slot8": "red",
     "wait": "magenta",
     "tool": "blue",
-    "question": "bold magenta",
     "code": "blue",
 }
 _PLAIN: Final = {"bold", "italic", "reverse", "underline"}
