@@ -170,17 +170,28 @@ class SqliteLog:
     ) -> Appended:
         """Write updates and wait until they are on disk (S-2: calls share commits)."""
         append = Append(doc, updates, origin, after, holding)
-        (answer,) = await self.append_all([append])
+        (answer,) = await self._append_together([append], begin_here=False)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     async def append_all(self, appends: Sequence[Append]) -> list[Appended | Exception]:
-        """Append to several documents in one commit (S-2)."""
+        """Append to several documents in one commit (S-2).
+
+        It is begun at once, in the event loop's thread, unless others write: for who
+        has read all that there is, as an append reads what its caller has missed.
+        """
+        return await self._append_together(appends, begin_here=True)
+
+    async def _append_together(
+        self, appends: Sequence[Append], *, begin_here: bool
+    ) -> list[Appended | Exception]:
         at_ms = self._at_ms()
         batches = [Batch.of(append, at_ms) for append in appends]
         sizes = [sum(map(len, append.updates)) for append in appends]
-        return await self._writing().run_together(self._append, batches, sizes)
+        return await self._writing().run_together(
+            self._append, batches, sizes, begin_here=begin_here
+        )
 
     async def compact(self, doc: str) -> bool:
         """Fold the rows into a snapshot (S-4); False if there was nothing to do.

@@ -120,8 +120,12 @@ class Transactions:
         finally:
             if not ready:
                 self._end()
-                for job in group:
-                    job.error = None
+        if not ready:
+            for job in group:
+                error, job.error = job.error, None
+                if error is not None and not isinstance(error, Exception):
+                    # This thread was interrupted, not the job.
+                    raise error
         return ready
 
     def commit(self, group: list[Job]) -> None:

@@ -48,8 +48,8 @@ class Worker:
     what is queued is bounded by the number of callers.
 
     A thread of its own does what may take long: it waits for locks and for the disk.
-    What is short and finds it idle is begun at once in the loop's thread, and only
-    committed by the other: to pass the interpreter's lock back and forth for each
+    What is short and finds it idle can be begun at once in the loop's thread, and only
+    be committed by the other: to pass the interpreter's lock back and forth for each
     statement takes longer than the statements do.
 
     Args:
@@ -64,7 +64,6 @@ class Worker:
     ) -> None:
         self._transactions = Transactions(connection, path, writes=writes)
         self._path = path
-        self._writes = writes
         self._post = _poster()
         # Guards the four that follow.
         self._change = threading.Condition()
@@ -94,14 +93,21 @@ class Worker:
         return cast("T", job.outcome())
 
     async def run_together(
-        self, work: Together[Item, T], items: Sequence[Item], sizes: Sequence[int]
+        self,
+        work: Together[Item, T],
+        items: Sequence[Item],
+        sizes: Sequence[int],
+        *,
+        begin_here: bool,
     ) -> list[T | Exception]:
-        """Run short jobs in one transaction, in one go with others of the same work.
+        """Run jobs in one transaction, in one go with others of the same work.
 
         Args:
             work: Equal in all calls whose items may be mixed.
             items: What each job is about; at least one.
             sizes: Bytes that each of them will write.
+            begin_here: Whether the loop's thread may run them, if they are few: they
+                read little, and wait for nothing.
 
         Returns:
             For each the result, or its own error; the others are done then.
@@ -114,8 +120,8 @@ class Worker:
             Job(untyped, item, size, done)
             for item, size in zip(items, sizes, strict=True)
         ]
-        short = len(jobs) <= HERE_JOBS_MAX and sum(sizes) <= HERE_BYTES_MAX
-        await self._run(jobs, begin_here=short and self._writes)
+        few = len(jobs) <= HERE_JOBS_MAX and sum(sizes) <= HERE_BYTES_MAX
+        await self._run(jobs, begin_here=begin_here and few)
         return [cast("T | Exception", job.answer()) for job in jobs]
 
     async def _run(self, jobs: list[Job], *, begin_here: bool = False) -> None:

@@ -86,6 +86,19 @@ def test_what_fails_is_not_begun_and_undoes_nothing_of_others(
         bad.outcome()
 
 
+def test_an_interrupt_is_no_failure_of_a_job(
+    path: Path, transactions: Transactions
+) -> None:
+    def interrupt(connection: sqlite3.Connection, words: list[object]) -> list[object]:
+        note(connection, words)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        transactions.begin([job("interrupted", interrupt)])
+    transactions.run([job("next")])
+    assert noted(path) == ["next"]
+
+
 def test_a_commit_that_fails_is_told_to_everybody(transactions: Transactions) -> None:
     jobs = [job("lost"), job("lost, too")]
     assert transactions.begin(jobs)
