@@ -6,12 +6,14 @@ knows no room; `running` tells it when there is something to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from crdtsync.clock import Clock
+from crdtsync.errors import CrdtSyncError
 from crdtsync.log import Append, Appended, Log
 
 __all__ = ["COMMIT_GAP_S", "Pump", "Pumped"]
@@ -25,6 +27,9 @@ _ROOMS_IN_A_ROW_MAX: Final = 64
 
 _APPENDS_MAX: Final = 512
 """Rooms that are written in one commit."""
+
+_APPENDED_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Bytes of one commit; what one room has is written together in any case."""
 
 
 class Pumped(Protocol):
@@ -98,13 +103,26 @@ class Pump:
     async def _commit_together(self) -> None:
         writing: list[Pumped] = []
         appends: list[Append] = []
-        while self._to_commit and len(appends) < _APPENDS_MAX:
+        size = 0
+        while (
+            self._to_commit
+            and len(appends) < _APPENDS_MAX
+            and size < _APPENDED_BYTES_MAX
+        ):
             room = next(iter(self._to_commit))
             del self._to_commit[room]
             if (append := room.take_append()) is not None:
                 writing.append(room)
                 appends.append(append)
+                size += sum(map(len, append.updates))
         if appends:
-            answers = await self._log.append_all(appends)
+            answers = await self._append(appends)
             for room, answer in zip(writing, answers, strict=True):
                 room.appended(answer)
+
+    async def _append(self, appends: list[Append]) -> Sequence[Appended | Exception]:
+        try:
+            return await self._log.append_all(appends)
+        except CrdtSyncError as error:
+            # Of a log that takes nothing at all: the rooms end, and the relay goes on.
+            return [error] * len(appends)

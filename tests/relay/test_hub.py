@@ -35,10 +35,12 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def hub_in(folder: Path, *, limits: Limits | None = None) -> AsyncGenerator[Hub]:
+async def hub_in(
+    folder: Path, *, limits: Limits | None = None, read_only: bool = False
+) -> AsyncGenerator[Hub]:
     clock, path = SystemClock(), folder / "relay.db"
     async with (
-        open_sqlite_log(path, clock=clock) as log,
+        open_sqlite_log(path, clock=clock, read_only=read_only) as log,
         open_access(path, clock=clock) as access,
         open_hub(
             log, Kinds(access, clock), clock=clock, limits=limits or Limits()
@@ -117,6 +119,25 @@ async def test_a_damaged_log_is_a_load_error_and_no_empty_room(tmp_path: Path) -
             assert attendance.outbox.closing[0] == CloseCode.LOAD_ERROR
         await until(lambda: hub.rooms == 0)
         assert hub.tally.load_failures == 1
+
+
+async def test_a_log_that_takes_nothing_ends_its_rooms_and_not_the_relay(
+    tmp_path: Path,
+) -> None:
+    async with hub_in(tmp_path) as hub, guest(hub, "kept") as attendance:
+        attendance.receive(encode(SyncStep2(Writer(7).write("kept"))))
+        await until(lambda: hub.tally.commits == 1)
+    async with hub_in(tmp_path, read_only=True) as hub:
+        for room in ("kept", "new"):
+            async with guest(hub, room) as attendance:
+                attendance.receive(encode(SyncStep2(Writer(8).write("more"))))
+                await until(lambda: attendance.outbox.closing is not None)
+                assert attendance.outbox.closing is not None
+                assert attendance.outbox.closing[0] == CloseCode.LOAD_ERROR
+        await until(lambda: hub.rooms == 0)
+        async with guest(hub, "kept") as attendance:
+            attendance.receive(encode(SyncStep1(b"\0")))
+            await read(attendance, Writer(9), "kept")
 
 
 async def test_a_full_relay_unloads_the_oldest_idle_room(tmp_path: Path) -> None:
