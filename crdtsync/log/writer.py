@@ -27,6 +27,10 @@ GROUP_JOBS_MAX: Final = 1000
 GROUP_BYTES_MAX: Final = 16 * 1024 * 1024
 """Update bytes of one transaction; one larger job gets its own."""
 
+HERE_JOBS_MIN: Final = 4
+"""Fewer jobs are left to the writer's thread: a loop with so little to do is idle, and
+what comes next need not wait for them."""
+
 HERE_JOBS_MAX: Final = 256
 """So many jobs at most are begun in the event loop's thread; it waits for them."""
 
@@ -106,8 +110,8 @@ class Worker:
             work: Equal in all calls whose items may be mixed.
             items: What each job is about; at least one.
             sizes: Bytes that each of them will write.
-            begin_here: Whether the loop's thread may run them, if they are few: they
-                read little, and wait for nothing.
+            begin_here: Whether the loop's thread may run them, if they are many and
+                small: they read little, and wait for nothing.
 
         Returns:
             For each the result, or its own error; the others are done then.
@@ -120,8 +124,9 @@ class Worker:
             Job(untyped, item, size, done)
             for item, size in zip(items, sizes, strict=True)
         ]
-        few = len(jobs) <= HERE_JOBS_MAX and sum(sizes) <= HERE_BYTES_MAX
-        await self._run(jobs, begin_here=begin_here and few)
+        fits = HERE_JOBS_MIN <= len(jobs) <= HERE_JOBS_MAX
+        fits = fits and sum(sizes) <= HERE_BYTES_MAX
+        await self._run(jobs, begin_here=begin_here and fits)
         return [cast("T | Exception", job.answer()) for job in jobs]
 
     async def _run(self, jobs: list[Job], *, begin_here: bool = False) -> None:
