@@ -87,13 +87,13 @@ def append_all(
     """
     planning = _Planning(connection, path, batches)
     answers = planning.plan({})
-    try:
-        _insert(connection, planning.rows)
-    except sqlite3.IntegrityError:
+    inserted = _insert(connection, planning.rows)
+    if inserted < len(planning.rows):
         # Some are there already: rare enough to find out only now.
-        _undo(connection, planning.heads.values())
+        _undo(connection, planning.rows[:inserted])
         answers = planning.plan(_look_up(connection, path, planning.rows))
-        _insert(connection, planning.rows)
+        if _insert(connection, planning.rows) < len(planning.rows):
+            raise damaged(path, "there are updates behind its end")
     _advance(connection, planning.grown)
     return answers
 
@@ -247,25 +247,27 @@ def _look_up(
     return known
 
 
-def _undo(connection: sqlite3.Connection, heads: Iterable[Head]) -> None:
-    """Take back what was inserted, in a transaction that nobody else has seen."""
+def _undo(connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
+    """Take back what was inserted just now, and nothing that was there before."""
     connection.executemany(
-        "DELETE FROM updates WHERE doc = ? AND seq > ?",
-        [(head.key, head.head) for head in heads],
+        "DELETE FROM updates WHERE doc = ? AND seq = ?", [row[:2] for row in rows]
     )
 
 
-def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
-    """Insert rows.
-
-    Raises:
-        sqlite3.IntegrityError: One of them is there; some others are then, too.
-    """
+def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> int:
+    """Insert rows; returns how many, fewer than all if one is in the way."""
+    inserted = 0
     for part in _in_parts(rows):
-        connection.execute(
-            f"INSERT INTO updates VALUES {_values(8, len(part))}",  # noqa: S608
-            [value for row in part for value in row],
-        )
+        try:
+            connection.execute(
+                f"INSERT INTO updates VALUES {_values(8, len(part))}",  # noqa: S608
+                [value for row in part for value in row],
+            )
+        except sqlite3.IntegrityError:
+            # The statement has undone what it did.
+            break
+        inserted += len(part)
+    return inserted
 
 
 def _advance(connection: sqlite3.Connection, grown: Sequence[Head]) -> None:

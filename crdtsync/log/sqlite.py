@@ -74,7 +74,7 @@ async def open_sqlite_log(
         must_exist: Raise `SessionNotFound` rather than make a file.
         read_only: Write nothing, not even on the first opening after a copy.
         dedupes: Whether an update that is there already gets no second row. Who sees to
-            that in another way saves the index for it: a third of what is written.
+            that in another way saves the index for it: half of what is written.
 
     Raises:
         SessionNotFound: There is no file and none may be made.

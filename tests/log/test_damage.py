@@ -248,3 +248,21 @@ def test_a_wrong_index_of_sessions_is_damage(path: Path) -> None:
     assert content.count(entry) == 1
     path.write_bytes(content.replace(entry, b"\x03\x13\x09dox"))
     assert isinstance(anyio.run(outcome, path), LogDamaged)
+
+
+async def test_a_head_that_lags_behind_its_rows_is_told_and_no_row_is_lost(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "s.db"
+    async with open_sqlite_log(path, clock=SystemClock()) as log:
+        await log.create("doc")
+        await log.append("doc", [b"one", b"two", b"three"], origin="ana", after=0)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE docs SET head = 1")
+        connection.commit()
+    async with open_sqlite_log(path, clock=SystemClock()) as log:
+        with pytest.raises(LogDamaged):
+            await log.append("doc", [b"four"], origin="ana", after=1)
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT seq, bytes FROM updates ORDER BY seq")
+        assert rows.fetchall() == [(1, b"one"), (2, b"two"), (3, b"three")]

@@ -176,6 +176,15 @@ async def test_one_refused_append_does_not_fail_its_group(log: Log) -> None:
     assert updates == {b"%d" % index for index in range(20) if index % 4}
 
 
+async def test_one_known_update_among_many_new_ones_keeps_its_number(log: Log) -> None:
+    await log.create("doc")
+    await log.append("doc", [b"known"], origin="ana", after=0)
+    new = [bytes([number]) for number in range(100)]
+    answer = await log.append("doc", [*new, b"known"], origin="ana", after=1)
+    assert (answer.first, answer.last) == (2, 101)
+    assert list((await log.load("doc")).updates) == [b"known", *new]
+
+
 async def test_several_documents_are_appended_to_at_once(log: Log) -> None:
     for doc in ("one", "two", "three"):
         await log.create(doc)
