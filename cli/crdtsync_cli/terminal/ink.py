@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import ClassVar, Final, TypeAlias
 
+from markdown_it import MarkdownIt
 from prompt_toolkit.formatted_text import OneStyleAndTextTuple, StyleAndTextTuples
 from rich.color import ColorSystem
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markdown import CodeBlock, Heading, ListItem, Markdown, MarkdownElement
 from rich.segment import Segment
 from rich.style import Style
-from rich.syntax import Syntax
 from rich.text import Text
 from rich.theme import Theme
 
+from crdtsync_cli.terminal.listing import listing
 from crdtsync_cli.terminal.tones import live_style, style_of
 from crdtsync_cli.terminal.widths import ascii_only, cut, level
 
@@ -32,7 +34,6 @@ Part: TypeAlias = tuple[str, str]
 """A text and its tone."""
 
 WIDTH_MIN: Final = 20
-_CODE_THEME: Final = "ansi_dark"
 
 
 class _Fence(CodeBlock):
@@ -41,7 +42,10 @@ class _Fence(CodeBlock):
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
-        yield _syntax(str(self.text).rstrip(), self.lexer_name)
+        code = str(self.text).rstrip()
+        for row in listing(code, self.lexer_name, options.max_width, console):
+            yield from row
+            yield Segment.line()
 
 
 class _Heading(Heading):
@@ -77,6 +81,11 @@ class _Markdown(Markdown):
         "heading_open": _Heading,
         "list_item_open": _Item,
     }
+
+
+# To make a parser takes longer than to parse a paragraph.
+_PARSER: Final = MarkdownIt().enable(["strikethrough", "table"])
+_BLANK: Final = _Markdown("", hyperlinks=False)
 
 
 class Ink:
@@ -145,7 +154,8 @@ class Ink:
             item: The number of its first item, if it goes on with a list; or 0.
             goes_on: Whether the list goes on: then blank rows at the end are its own.
         """
-        shown = _Markdown(text, code_theme=_CODE_THEME, hyperlinks=False)
+        shown = copy(_BLANK)
+        shown.markup, shown.parsed = text, _PARSER.parse(text)
         if item and shown.parsed and shown.parsed[0].type == "ordered_list_open":
             shown.parsed[0].attrs["start"] = item
         rows = self._rows(shown, width)
@@ -153,7 +163,8 @@ class Ink:
 
     def code(self, text: str, language: str, width: int) -> list[Row]:
         """Lines of a program."""
-        return self._rows(_syntax(text, language or "text"), width)
+        rows = listing(text, language, max(WIDTH_MIN, width), self._console())
+        return [self._trimmed(row) for row in rows]
 
     def ansi(self, rows: Iterable[Row]) -> str:
         """Rows as they are printed, each with its newline."""
@@ -231,17 +242,6 @@ def _theme(name: str) -> Theme:
             "markdown.table.header": style_of("heading", name),
             "markdown.table.border": style_of("dim", name),
         }
-    )
-
-
-def _syntax(code: str, language: str) -> Syntax:
-    return Syntax(
-        code,
-        language,
-        theme=_CODE_THEME,
-        word_wrap=True,
-        padding=0,
-        background_color="default",
     )
 
 

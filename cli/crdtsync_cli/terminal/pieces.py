@@ -15,7 +15,8 @@ from markdown_it.token import Token
 
 __all__ = ["Piece", "closes_fence", "pieces_of"]
 
-_MARKDOWN: Final = MarkdownIt().enable(["strikethrough", "table"])
+# Where blocks begin and end does not depend on what is in their lines.
+_BLOCKS: Final = MarkdownIt().enable("table").disable(["inline", "text_join"])
 _ENDED_BY_BLANK: Final = {"paragraph_open", "table_open"}
 
 
@@ -46,7 +47,7 @@ def pieces_of(text: str) -> Iterator[Piece]:
     """The pieces of whole lines, in order; the last one may be unfinished."""
     lines = [f"{line}\n" for line in text.split("\n")[:-1]]
     # The parser takes a lone carriage return for the end of a line.
-    blocks = _blocks(_MARKDOWN.parse(text.replace("\r", " ")))
+    blocks = _blocks(_BLOCKS.parse(text.replace("\r", " ")))
     at = 0
     for number, (token, items) in enumerate(blocks):
         begin, end = token.map or [0, 0]
