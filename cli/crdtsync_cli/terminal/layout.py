@@ -98,6 +98,8 @@ class Desk:
             input=keys,
             output=output,
             erase_when_done=True,
+            # Keys are shown before what else waits.
+            max_render_postpone_time=None,
             # The signal tells of a new size.
             terminal_size_polling_interval=None,
         )

@@ -64,10 +64,12 @@ class LiveApplication(Application[None]):
     Attributes:
         frames: Its output, as given to it.
         reflows: Whether the terminal wraps long rows anew when it is resized.
+        drawn_s: When it was last drawn, by the loop's time.
     """
 
     frames: SyncOutput
     reflows: bool = True
+    drawn_s: float = 0.0
     _pending: str = ""
 
     def print_above(self, ansi: str) -> None:
@@ -135,6 +137,8 @@ class LiveApplication(Application[None]):
             if self._is_running and not self._running_in_terminal:
                 self._erase_after_resize()
             super()._redraw(render_as_done)
+        if self.loop is not None:
+            self.drawn_s = self.loop.time()
 
     def _on_resize(self) -> None:
         self._redraw()

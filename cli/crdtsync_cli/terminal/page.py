@@ -33,6 +33,7 @@ class Page:
         self._painter = painter
         self._blocks: deque[Block] = deque()
         self._rows: deque[str] = deque()
+        self._everything = False
 
     @property
     def waiting(self) -> int:
@@ -43,14 +44,24 @@ class Page:
         """Append blocks."""
         self._blocks.extend(blocks)
 
-    def take(self, width: int) -> str:
-        """The rows of the next frame."""
-        everything = self.waiting > BACKLOG_MAX
-        while self._blocks and (everything or len(self._rows) < ROWS_PER_FRAME):
-            drawn = self._drawn(self._blocks.popleft(), width)
-            self._rows.extend(drawn.splitlines(keepends=True))
-        count = len(self._rows) if everything else ROWS_PER_FRAME
-        return "".join(self._rows.popleft() for _ in range(min(count, len(self._rows))))
+    def draw(self, width: int) -> bool:
+        """Draw a block, if the next frame has room for it; whether it had."""
+        self._everything = self._everything or self.waiting > BACKLOG_MAX
+        if not self._blocks:
+            return False
+        if len(self._rows) >= ROWS_PER_FRAME and not self._everything:
+            return False
+        drawn = self._drawn(self._blocks.popleft(), width)
+        self._rows.extend(drawn.splitlines(keepends=True))
+        return True
+
+    def take(self) -> str:
+        """The rows of the next frame, when it has been drawn."""
+        count = len(self._rows)
+        if not self._everything:
+            count = min(count, ROWS_PER_FRAME)
+        self._everything = False
+        return "".join(self._rows.popleft() for _ in range(count))
 
     def _drawn(self, block: Block, width: int) -> str:
         """A block as rows; a fault in it must not end the window."""

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import TaskGroup
 from prompt_toolkit.input import Input
@@ -207,7 +208,10 @@ class Screen:
         """Show one frame, and pause."""
         begin = time.perf_counter()
         self._page.add(self._painter.story.commit())
-        shown = self._page.take(self.desk.columns - 1)
+        while self._page.draw(self.desk.columns - 1):
+            # A key that came meanwhile is shown first.
+            await anyio.lowlevel.checkpoint()
+        shown = self._page.take()
         if shown:
             self.desk.application.print_above(shown)
         else:
@@ -225,8 +229,7 @@ class Screen:
         """Keep the spinner and the seconds going; idle, only what has changed."""
         while True:
             if self._region.busy:
-                await anyio.sleep(SPIN_S if self._look.motion else STILL_S)
-                self.desk.application.invalidate()
+                await self._turn_spinner()
                 continue
             self._busy = anyio.Event()
             counting = counts_down(self._session.links)
@@ -236,6 +239,15 @@ class Screen:
             if shown != self._shown:
                 self._shown = shown
                 self.desk.application.invalidate()
+
+    async def _turn_spinner(self) -> None:
+        """Draw what moves by itself, unless it was drawn for another reason."""
+        pause_s = SPIN_S if self._look.motion else STILL_S
+        application = self.desk.application
+        due_s = application.drawn_s + pause_s - anyio.current_time()
+        if due_s <= 0:
+            application.invalidate()
+        await anyio.sleep(due_s if due_s > 0 else pause_s)
 
     # What was seen.
 
