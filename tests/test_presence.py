@@ -202,6 +202,8 @@ def test_windows_of_one_participant_are_one_person() -> None:
     assert ana.participant == "p-ana"
     assert [state.window for state in ana.windows] == ["w2", "w1"]
     assert ana.status == "active"
+    assert bob.newest("p-ana") == ana.windows[0]
+    assert bob.newest("p-eve") is None
 
 
 def test_people_of_one_name_stay_two() -> None:

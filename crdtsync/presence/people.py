@@ -8,7 +8,16 @@ from typing import Literal, TypeAlias
 
 from crdtsync.presence.state import PresenceState, Status
 
-__all__ = ["Joined", "Left", "Person", "PresenceChange", "Updated", "face", "fold"]
+__all__ = [
+    "Joined",
+    "Left",
+    "Person",
+    "PresenceChange",
+    "Updated",
+    "age_key",
+    "face",
+    "fold",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +83,16 @@ def face(state: PresenceState) -> tuple[object, ...]:
 def fold(states: Iterable[PresenceState]) -> list[Person]:
     """Make every participant appear once, by name; the newest window names it."""
     windows: dict[str, list[PresenceState]] = {}
-    newest_first = sorted(states, key=lambda state: (-state.started, state.window))
+    newest_first = sorted(states, key=age_key)
     for state in newest_first:
         windows.setdefault(state.participant, []).append(state)
     people = [_person(own) for own in windows.values()]
     return sorted(people, key=lambda person: (person.name, person.participant))
+
+
+def age_key(state: PresenceState) -> tuple[int, str]:
+    """What to sort windows by, the newest first."""
+    return -state.started, state.window
 
 
 def _person(windows: list[PresenceState]) -> Person:

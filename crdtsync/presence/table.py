@@ -15,6 +15,7 @@ from crdtsync.presence.people import (
     Person,
     PresenceChange,
     Updated,
+    age_key,
     face,
     fold,
 )
@@ -188,6 +189,14 @@ class PresenceTable:
     def people(self) -> list[Person]:
         """Every participant once, by name, with the windows folded into one."""
         return fold(self.windows())
+
+    def newest(self, participant: str) -> PresenceState | None:
+        """The newest window of a participant, as `people` would name it."""
+        states = [heard.shown for heard in self._windows.values()]
+        if self._local is not None:
+            states.append(self._local.state)
+        own = (state for state in states if state.participant == participant)
+        return min(own, key=age_key, default=None)
 
     def _required_local(self) -> Local:
         if self._local is None:

@@ -106,7 +106,7 @@ class Session:
         )
         self.company = Company(bell, place.clock, self._presence(), self._tell_now)
         self._broadcast = Broadcast(self._reset)
-        self._changed = anyio.Event()
+        self._changed: anyio.Event | None = None
         self._closed = False
 
     @property
@@ -170,9 +170,9 @@ class Session:
             known = self.view.participant_table.get(key)
             if known is not None:
                 return Actor(known.id, known.name, known.kind)
-        for person in self.presence:
-            if person.participant in keys:
-                return Actor(person.participant, person.name, person.kind)
+        for key in keys:
+            if (here := self.company.newest(key)) is not None:
+                return Actor(key, here.name, here.kind)
         for key in keys:
             if (gone := self.company.gone(key)) is not None:
                 return Actor(key, *gone)
@@ -216,7 +216,7 @@ class Session:
         closed = Happening(SessionClosed(reason), self.me.id)
         self._closed = True
         self._broadcast.close(self.event_of(closed, self.head))
-        self._changed.set()
+        self._note_change()
 
     def notify(self, body: Body) -> None:
         """Tell the readers in this window something that is not in the document."""
@@ -225,8 +225,12 @@ class Session:
     def _tell(self, happenings: list[Happening], seq: int) -> None:
         if happenings:
             self._broadcast.publish([self.event_of(h, seq) for h in happenings])
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._note_change()
+
+    def _note_change(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
     def _tell_now(self, happenings: list[Happening]) -> None:
         self._tell(happenings, self.head)
@@ -260,6 +264,7 @@ class Session:
         while not condition(self.view):
             if self._closed:
                 raise OperationFailed("the session was closed")
+            self._changed = self._changed or anyio.Event()
             await self._changed.wait()
 
     async def wait_turn(self, prompt: str) -> TurnRecord:

@@ -91,6 +91,10 @@ class Company:
         """Everybody with a window here, by name."""
         return self.table.people()
 
+    def newest(self, participant: str) -> PresenceState | None:
+        """The newest window of somebody who is here."""
+        return self.table.newest(participant)
+
     def gone(self, participant: str) -> tuple[str, Literal["person", "agent"]] | None:
         """Name and kind of somebody who has left; a viewer is written down nowhere."""
         return self._gone.get(participant)
