@@ -270,7 +270,15 @@ def _rows(text: Callable[[], StyleAndTextTuples]) -> ConditionalContainer:
         """The text, made once per frame: it is asked for several times."""
         return made.get(get_app().render_counter, text)
 
+    def height() -> Dimension:
+        """Counted here: a window would lay the text out to know it, twice a frame."""
+        rows = sum(fragment[1].count("\n") for fragment in once())
+        return Dimension(preferred=rows + 1)
+
     window = Window(
-        FormattedTextControl(once), dont_extend_height=True, wrap_lines=False
+        FormattedTextControl(once),
+        dont_extend_height=True,
+        wrap_lines=False,
+        height=height,
     )
     return ConditionalContainer(window, Condition(lambda: bool(once())))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import get_common_complete_suffix
+from prompt_toolkit.filters import Condition
 
 from crdtsync.sanitize import clean_text
 from crdtsync_cli.terminal.card import Answer
@@ -71,11 +72,15 @@ class TypingLine:
         self.buffer = Buffer(
             multiline=True,
             completer=LineCompleter(session),
-            complete_while_typing=True,
+            # Each look for completions draws a frame, even if there are none.
+            complete_while_typing=Condition(self._completes),
             history=TypedLines(session.place.data, self.pastes.unfold),
             on_text_changed=self._typed,
             tempfile_suffix=".md",
         )
+
+    def _completes(self) -> bool:
+        return completes(self.buffer.document.text_before_cursor)
 
     def give_back(self, line: str) -> None:
         """Put a refused line back, unless something else was typed already."""
