@@ -193,9 +193,11 @@ class Machine:
         """Everything, in one canonical form."""
         return self.session.export("json")
 
-    async def until(self, condition: Callable[[], bool]) -> None:
+    async def until(
+        self, condition: Callable[[], bool], patience_s: float = PATIENCE_S
+    ) -> None:
         """Wait until something is so in the session."""
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(patience_s):
             await self.session.wait_for(lambda _: condition())
 
     async def reach(self, *states: LinkState) -> None:
