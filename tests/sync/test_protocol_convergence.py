@@ -117,10 +117,13 @@ class Wire:
             case Closed() as closed:
                 raise AssertionError(closed)
 
-    def commit(self) -> None:
-        if self.unacknowledged:
-            self.ends[self.relay].acknowledge(self.unacknowledged, self.now)
-            self.unacknowledged = 0
+    def commit(self) -> bool:
+        """Acknowledge what came; returns whether there was something."""
+        if not self.unacknowledged:
+            return False
+        self.ends[self.relay].acknowledge(self.unacknowledged, self.now)
+        self.unacknowledged = 0
+        return True
 
     def cut(self) -> None:
         for node in (self.window, self.relay):
@@ -218,7 +221,7 @@ class Partitions(RuleBasedStateMachine):
             busy = False
             for wire in self.wires.values():
                 busy |= wire.deliver(wire.relay) | wire.deliver(wire.window)
-                wire.commit()
+                busy |= wire.commit()
 
 
 TestPartitions = Partitions.TestCase
