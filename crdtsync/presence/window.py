@@ -49,12 +49,20 @@ class Local:
     said: PresenceState | None = None
     hello: bool = True
     asked: bool = False
+    _aged: tuple[PresenceState, PresenceState] | None = None
 
     def at(self, now: float) -> PresenceState:
         """The state as it is to be said at this time."""
-        left_s = max(0.0, self.typing_until_s - now)
+        typing_ms = round(max(0.0, self.typing_until_s - now) * 1000)
         age_s = whole_seconds(now - self.input_s)
-        return replace(self.state, typing_ms=round(left_s * 1000), input_age_s=age_s)
+        # Asked for several times a frame, and to check a new one takes long.
+        if self._aged is not None and self._aged[0] is self.state:
+            aged = self._aged[1]
+            if (aged.typing_ms, aged.input_age_s) == (typing_ms, age_s):
+                return aged
+        aged = replace(self.state, typing_ms=typing_ms, input_age_s=age_s)
+        self._aged = self.state, aged
+        return aged
 
     def due_s(self, now: float) -> float:
         """When the next payload is to be sent.

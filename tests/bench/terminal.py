@@ -1,12 +1,16 @@
 """A window on a screen, measured from the terminal's end: flicker, keys, work, memory.
 
-The answer streams at 1,000 deltas a second; the terminal is a pty of 80 by 24.
+The answer streams at 1,000 deltas a second; the terminal is a pty of 80 by 24. What
+makes the deltas runs in the window's process: its floor is the same without deltas.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,6 +20,7 @@ from tests.cli.flood import PROMPT, Terminal, flooded
 
 KEYS = 120
 KEY_EVERY_S = 0.05
+SWITCH_S = 0.0002
 WATCHED_S = 10.0
 CPU_MAX = 30.0
 SPIN_CPU_MAX = 5.0
@@ -30,7 +35,10 @@ def run() -> list[Row]:
 
 
 def _streaming() -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder, flooded(Path(folder), "stream") as t:
+    with _scene("beat") as t:
+        t.until(PROMPT)
+        floor, _ = _watch(t)
+    with _scene("stream") as t, _precise_times():
         t.until(PROMPT)
         t.typed = ""
         process = psutil.Process(t.pid)
@@ -39,30 +47,32 @@ def _streaming() -> list[Row]:
         share = 100 * (sum(process.cpu_times()[:2]) - used) / (time.monotonic() - began)
         p50, p95 = delays[KEYS // 2] * 1000, delays[int(KEYS * 0.95)] * 1000
         bad, looks = len(t.bad), t.looks
-    limit = f"0 of {looks}"
     name = "terminal, 1,000 deltas/s"
+    quick, cheap = p95 <= KEY_MS_MAX, share - floor <= CPU_MAX
+    key, cpu = f"<= {KEY_MS_MAX:.0f} ms", f"<= {CPU_MAX:.0f} % above the floor"
     return [
-        Row(f"{name}: bad frames", bad, "", None, None, limit, bad == 0),
+        Row(f"{name}: bad frames", bad, "", None, None, f"0 of {looks}", bad == 0),
         Row(f"{name}: key to screen, p50", p50, "ms", None, None, "", ok=True),
-        Row(
-            f"{name}: key to screen, p95",
-            p95,
-            "ms",
-            None,
-            None,
-            f"<= {KEY_MS_MAX:.0f} ms",
-            p95 <= KEY_MS_MAX,
-        ),
-        Row(
-            f"{name}: CPU",
-            share,
-            "%",
-            None,
-            None,
-            f"<= {CPU_MAX:.0f} %",
-            share <= CPU_MAX,
-        ),
+        Row(f"{name}: key to screen, p95", p95, "ms", None, None, key, quick),
+        Row(f"{name}: CPU", share, "%", floor, None, cpu, cheap),
     ]
+
+
+@contextmanager
+def _scene(name: str) -> Iterator[Terminal]:
+    with tempfile.TemporaryDirectory() as folder, flooded(Path(folder), name) as t:
+        yield t
+
+
+@contextmanager
+def _precise_times() -> Iterator[None]:
+    """Let the thread that takes the times have its turn at once."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _press(terminal: Terminal, number: int) -> float:
@@ -80,14 +90,14 @@ def _press(terminal: Terminal, number: int) -> float:
     wanted = before + "abcdefghij"[number % 10]
     began = time.monotonic()
     terminal.send(wanted[-1])
-    while terminal.line != wanted:
+    while terminal.inside or terminal.line != wanted:
         terminal.read(0.01)
     terminal.typed = wanted
-    return time.monotonic() - began
+    return terminal.came_s - began
 
 
 def _spinning() -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder, flooded(Path(folder), "spin") as t:
+    with _scene("spin") as t:
         t.until("is working")
         share, _ = _watch(t)
     limit = f"<= {SPIN_CPU_MAX:.0f} %"
@@ -96,7 +106,7 @@ def _spinning() -> list[Row]:
 
 
 def _resting() -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder, flooded(Path(folder), "rest") as t:
+    with _scene("rest") as t:
         t.until(PROMPT)
         _watch(t)
         t.moved = 0
@@ -129,7 +139,7 @@ def _wakes(pid: int) -> int:
 
 def _day() -> list[Row]:
     """The memory of the window after 80 turns, and after eight hours of them."""
-    with tempfile.TemporaryDirectory() as folder, flooded(Path(folder), "day") as t:
+    with _scene("day") as t:
         sizes = []
         for turns in (80, 480):
             until_s = time.monotonic() + DAY_S_MAX

@@ -10,15 +10,16 @@ import fcntl
 import os
 import pty
 import re
-import select
 import struct
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 import anyio
 import pyte
@@ -53,13 +54,21 @@ ANSWER = [
     "| name | state | queue |\n|---|---|---|\n| ana | typing | 1 |\n| bob | idle | 0 |",
     "\n\n1. run the tests\n2. push the branch\n\n> quoted from the turn before\n\n",
 ]
-TOKENS = [token for text in ANSWER for token in re.findall(r"\S+\s*|\s+", text)]
+TOKENS: list[str] = [
+    token for text in ANSWER for token in re.findall(r"\S+\s*|\s+", text)
+]
 
 _MARK = re.compile(rb"\x1b\[\?2026([hl])")
 
 
 class Terminal:
-    """The other end: a screen of 80 by 24, and what was seen of it."""
+    """The other end: a screen of 80 by 24, and what was seen of it.
+
+    Attributes:
+        came_s: When the last bytes came that were read. A thread takes the time, as
+            this screen takes a hundred times as long for them as a terminal does.
+        inside: Whether they ended in the middle of a frame.
+    """
 
     def __init__(self, descriptor: int, pid: int) -> None:
         self.pid = pid
@@ -69,32 +78,38 @@ class Terminal:
         self.bad: list[str] = []
         self.typed: str | None = None
         self.moved = 0
+        self.came_s = 0.0
+        self.inside = False
         self._descriptor = descriptor
         self._stream = pyte.ByteStream(self.screen)
-        self._inside = False
+        self._chunks: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
+        Thread(target=self._receive, daemon=True).start()
 
     def send(self, keys: str) -> None:
         os.write(self._descriptor, keys.encode())
 
     def read(self, timeout_s: float) -> bool:
         """Take one read, and look at the screen unless it is inside of a frame."""
-        if not select.select([self._descriptor], [], [], timeout_s)[0]:
-            return False
         try:
-            data = os.read(self._descriptor, 65536)
-        except OSError:
+            self.came_s, data = self._chunks.get(timeout=timeout_s)
+        except Empty:
             return False
         self.written = (self.written + data)[-1_000_000:]
         self.moved += len(data)
         marks = _MARK.findall(data)
         if marks:
-            self._inside = marks[-1] == b"h"
+            self.inside = marks[-1] == b"h"
         self._stream.feed(_MARK.sub(b"", data))
-        if self.typed is not None and not self._inside:
+        if self.typed is not None and not self.inside:
             self.looks += 1
             if not self.line.startswith(self.typed):
                 self.bad.append("\n".join(self.screen.display))
         return True
+
+    def _receive(self) -> None:
+        with suppress(OSError):
+            while data := os.read(self._descriptor, 65536):
+                self._chunks.put((time.monotonic(), data))
 
     @property
     def line(self) -> str:
@@ -136,13 +151,26 @@ def flooded(data: Path, scene: str) -> Iterator[Terminal]:
 async def _stream(session: Session) -> None:
     """1,000 deltas a second, until somebody says that it is enough."""
     session.notify(TurnStarted("t", (), "demo", 1, ""))
-    begin, sent = time.monotonic(), 0
+    await _beat(lambda at: session.notify(AssistantDelta("m", "t", _token(at))))
+
+
+async def _idle_beat(_: Session) -> None:
+    """What it costs to be woken so often, without anything to show."""
+    await _beat(lambda _: None)
+
+
+async def _beat(act: Callable[[int], None]) -> None:
+    begin, done = time.monotonic(), 0
     while True:
         due = int((time.monotonic() - begin) * 1000)
-        while sent < due:
-            session.notify(AssistantDelta("m", "t", TOKENS[sent % len(TOKENS)]))
-            sent += 1
+        while done < due:
+            act(done)
+            done += 1
         await anyio.sleep(0.001)
+
+
+def _token(at: int) -> str:
+    return TOKENS[at % len(TOKENS)]
 
 
 async def _spin(session: Session) -> None:
@@ -184,7 +212,13 @@ async def _turn(session: Session, turn: str) -> None:
     session.notify(TurnEnded(turn, "ended", "main", "end_turn", ""))
 
 
-SCENES = {"stream": _stream, "spin": _spin, "rest": _rest, "day": _day}
+SCENES = {
+    "stream": _stream,
+    "beat": _idle_beat,
+    "spin": _spin,
+    "rest": _rest,
+    "day": _day,
+}
 
 
 async def _main(data: str, scene: str) -> None:

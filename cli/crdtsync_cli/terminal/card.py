@@ -164,6 +164,11 @@ class Card:
         approval = question.approval
         return Answer(approval.id, approval.number, option.id, option.label)
 
+    @property
+    def has_questions(self) -> bool:
+        """Whether a question is open."""
+        return bool(self._open)
+
     def rows(
         self, columns: int, now: float, bar: str = BAR, height: int = ROWS_MAX
     ) -> list[Row]:

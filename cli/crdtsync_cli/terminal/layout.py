@@ -232,6 +232,8 @@ class Desk:
 
     def _questions(self) -> StyleAndTextTuples:
         self._look_for_questions()
+        if not self.card.has_questions:
+            return []
         bar = self._region.sign(BAR)
         height = max(1, self.rows - self._other_rows())
         rows = self.card.rows(self.columns, self.now, bar, height)

@@ -70,12 +70,21 @@ class Region:
         self._ink = painter.ink
         self._motion = motion
         self._scene = SessionScene(session)
-        self._cached: tuple[object, list[Row]] = ((), [])
+        self._cached: tuple[object, StyleAndTextTuples] = ((), [])
+        self._stale = True
 
     @property
     def busy(self) -> bool:
         """Whether something in it moves by itself."""
         return self._story.running is not None
+
+    def refresh(self) -> None:
+        """Have the next frame show what was written by now.
+
+        A frame for a key shows the rows of the one before: to make them takes long,
+        and what is finished must not leave them before it is printed.
+        """
+        self._stale = True
 
     def above(self, size: Size) -> StyleAndTextTuples:
         """The rows above the input; empty if nothing goes on or no room is."""
@@ -117,7 +126,7 @@ class Region:
         lower = lower[:room]
         height = max(LISTED_MAX, min(TAIL_ROWS_MAX, size.rows // 3))
         tail = self._tail(width, min(height, max(2, room - len(lower))))
-        found = self._ink.live(tail)
+        found = tail
         if tail and lower:
             found = [*found, ("", "\n")]
         return [*found, *self._lines(lower)]
@@ -132,23 +141,25 @@ class Region:
 
     # What is being written.
 
-    def _tail(self, width: int, height: int) -> list[Row]:
+    def _tail(self, width: int, height: int) -> StyleAndTextTuples:
         """The last rows of the answer that are not printed yet."""
+        key = (width, height, self._ink.theme)
+        if self._stale or self._cached[0] != key:
+            self._cached = (key, self._ink.live(self._written(width, height)))
+            self._stale = False
+        return self._cached[1]
+
+    def _written(self, width: int, height: int) -> list[Row]:
         writing = self._answer()
         if writing is None:
             return []
-        stream, story = writing.stream, self._story
-        size = (stream.taken, len(stream.tail), story.answers.head(writing) is None)
-        key = (writing.message.id, size, width, height, self._ink.theme)
-        if self._cached[0] != key:
-            rows = self._painter.live(writing, width)
-            if len(rows) > height and _TABLE.match(stream.tail):
-                count = stream.tail.strip().count("\n") - 1
-                said = f"table, {plural(max(0, count), 'row')} so far"
-                first = self._ink.text((said, "dim"), width=width)[0]
-                rows = [first, *rows[len(rows) - height + 1 :]]
-            self._cached = (key, rows[-height:])
-        return self._cached[1]
+        rows, tail = self._painter.live(writing, width), writing.stream.tail
+        if len(rows) > height and _TABLE.match(tail):
+            count = tail.strip().count("\n") - 1
+            said = f"table, {plural(max(0, count), 'row')} so far"
+            first = self._ink.text((said, "dim"), width=width)[0]
+            rows = [first, *rows[len(rows) - height + 1 :]]
+        return rows[-height:]
 
     def _answer(self) -> Writing | None:
         for writing in reversed(self._story.answers.writing.values()):

@@ -212,6 +212,7 @@ class Screen:
             # A key that came meanwhile is shown first.
             await anyio.lowlevel.checkpoint()
         shown = self._page.take()
+        self._region.refresh()
         if shown:
             self.desk.application.print_above(shown)
         else:
@@ -246,6 +247,7 @@ class Screen:
         application = self.desk.application
         due_s = application.drawn_s + pause_s - anyio.current_time()
         if due_s <= 0:
+            self._region.refresh()
             application.invalidate()
         await anyio.sleep(due_s if due_s > 0 else pause_s)
 
