@@ -194,6 +194,8 @@ class Hall:
             self.push(member)
 
     def _acknowledge(self, member: Member, now: float) -> None:
+        if not member.guest.layer_2:
+            return
         if member.guest.peer in self.members and member.protocol is not None:
             member.protocol.acknowledge(member.progress.settled, now)
             self.push(member)

@@ -178,8 +178,9 @@ class Intake:
         return list(self._parking)
 
     def _take(self) -> tuple[list[Entry], int]:
-        most = 1 if self._careful else INBOX_UPDATES_MAX
-        self._careful = max(0, self._careful - 1)
+        most = INBOX_UPDATES_MAX
+        if self._careful:
+            most, self._careful = 1, self._careful - 1
         batch: list[Entry] = []
         size = 0
         while self._inbox and len(batch) < most and size < INBOX_BYTES_MAX:
@@ -207,7 +208,8 @@ class Intake:
         self, batch: list[Entry], verdicts: Sequence[Verdict], applied: Applied
     ) -> list[Settled]:
         done: list[Settled] = []
-        authors: list[Member] = []
+        author: Member | None = None
+        alone = True
         for entry, verdict in zip(batch, verdicts, strict=True):
             if isinstance(verdict, UpdateRefused):
                 self._refuse(entry, verdict, applied)
@@ -215,11 +217,11 @@ class Intake:
                 self._park(entry, verdict, applied)
             else:
                 member = entry.member
-                done += [(member, number) for number in entry.numbers]
-                if member not in authors[:1]:
-                    authors.append(member)
-        if len(authors) == 1:
-            applied.author = authors[0].guest.peer
+                done.extend((member, number) for number in entry.numbers)
+                alone = alone and author in (None, member)
+                author = member
+        if author is not None and alone:
+            applied.author = author.guest.peer
         return done
 
     def _settle(self, done: list[Settled], applied: Applied) -> None:

@@ -49,17 +49,17 @@ class _Client:
     owner: int
     state: ClientState
     passed_at_s: float
-    held: bool = False
 
 
 class Presence:
     """The states of all clients of a room."""
 
-    __slots__ = ("_clients", "_gone", "ignored")
+    __slots__ = ("_clients", "_gone", "_held", "ignored")
 
     def __init__(self) -> None:
         self._clients: dict[int, _Client] = {}
         self._gone: dict[int, tuple[float, int]] = {}
+        self._held: dict[int, None] = {}
         self.ignored = 0
 
     def receive(
@@ -99,16 +99,18 @@ class Presence:
     def release(self, *, now: float) -> list[ClientState]:
         """Return the latest states that were held back for their rate and are due."""
         released = []
-        for client in self._clients.values():
-            if client.held and now - client.passed_at_s >= _INTERVAL_S:
-                client.held, client.passed_at_s = False, now
+        for number in list(self._held):
+            client = self._clients[number]
+            if now - client.passed_at_s >= _INTERVAL_S:
+                del self._held[number]
+                client.passed_at_s = now
                 released.append(client.state)
         return released
 
     @property
     def holds_back(self) -> bool:
         """Whether `release` will have something to return soon."""
-        return any(client.held for client in self._clients.values())
+        return bool(self._held)
 
     def _accept(
         self, peer: int, said: ClientState, stamp: Stamp | None, now: float
@@ -140,9 +142,10 @@ class Presence:
         if client is None:
             return True
         if now - client.passed_at_s < _INTERVAL_S:
-            client.held = True
+            self._held[state.client] = None
             return False
-        client.held, client.passed_at_s = False, now
+        self._held.pop(state.client, None)
+        client.passed_at_s = now
         return True
 
     def _may_introduce(self, peer: int, said: ClientState, now: float) -> bool:
@@ -155,6 +158,7 @@ class Presence:
 
     def _remove(self, client: int, now: float) -> ClientState:
         state = self._clients.pop(client).state
+        self._held.pop(client, None)
         self._gone.pop(client, None)
         if len(self._gone) >= PRESENCE_GONE_MAX:
             del self._gone[next(iter(self._gone))]

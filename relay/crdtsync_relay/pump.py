@@ -22,11 +22,25 @@ COMMIT_GAP_S: Final = 0.006
 """Commits begin so far apart at least: others gather meanwhile, and one waits for none
 if there was none just before."""
 
+COMMIT_GAP_PER_ROOM_S: Final = 0.002
+"""The more rooms one had, the longer the next one waits: what a room has by then costs
+nearly the same. It counts once 500 rooms a second have something to write."""
+
+COMMIT_GAP_MAX_S: Final = 0.1
+"""So long at most. Only acknowledgements wait for it."""
+
 _ROOMS_IN_A_ROW_MAX: Final = 64
 """Rooms that are served before connections are read again."""
 
+_APPENDS_MIN: Final = 24
+"""So many rooms that wait are written in one commit; of more a part."""
+
+_PARTS: Final = 2
+"""In so many commits all are written that wait: one for all would leave unread what
+comes meanwhile."""
+
 _APPENDS_MAX: Final = 512
-"""Rooms that are written in one commit."""
+"""Rooms that are written in one commit at most."""
 
 _APPENDED_BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes of one commit; what one room has is written together in any case."""
@@ -96,17 +110,19 @@ class Pump:
             self._writing = anyio.Event()
             while self._to_commit:
                 began_s = self._clock.boottime()
-                await self._commit_together()
+                rooms = await self._commit_together()
                 took_s = self._clock.boottime() - began_s
-                await anyio.sleep(max(0, COMMIT_GAP_S - took_s))
+                await anyio.sleep(max(0, _gap_s(rooms) - took_s))
 
-    async def _commit_together(self) -> None:
+    async def _commit_together(self) -> int:
+        """Write what there is, but not too much; of how many rooms it was."""
         writing: list[Pumped] = []
         appends: list[Append] = []
         size = 0
+        most = min(max(_APPENDS_MIN, len(self._to_commit) // _PARTS), _APPENDS_MAX)
         while (
             self._to_commit
-            and len(appends) < _APPENDS_MAX
+            and len(appends) < most
             and size < _APPENDED_BYTES_MAX
         ):
             room = next(iter(self._to_commit))
@@ -119,6 +135,7 @@ class Pump:
             answers = await self._append(appends)
             for room, answer in zip(writing, answers, strict=True):
                 room.appended(answer)
+        return len(appends)
 
     async def _append(self, appends: list[Append]) -> Sequence[Appended | Exception]:
         try:
@@ -126,3 +143,7 @@ class Pump:
         except CrdtSyncError as error:
             # Of a log that takes nothing at all: the rooms end, and the relay goes on.
             return [error] * len(appends)
+
+
+def _gap_s(rooms: int) -> float:
+    return min(max(COMMIT_GAP_S, rooms * COMMIT_GAP_PER_ROOM_S), COMMIT_GAP_MAX_S)

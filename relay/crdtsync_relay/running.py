@@ -7,6 +7,7 @@ arbiter. It decides nothing.
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 import anyio
 import anyio.to_thread
@@ -33,6 +34,10 @@ from crdtsync_relay.questions import Questions
 from crdtsync_relay.room import Room, State
 
 __all__ = ["Running"]
+
+QUIET_S: Final = 0.002
+"""A room that applied nothing for so long applies what comes at once: nothing else is
+about to be read that could join it, or not much (R-1)."""
 
 _logger = logging.getLogger(__name__)
 
@@ -61,6 +66,7 @@ class Running:
         self._commits: list[Commit] = []
         self._written: list[Commit] = []
         self._making = False
+        self._flushed_s = 0.0
         self._questions = Questions(room, self.disk, shared, self.carry_out)
         self._changed = anyio.Event()
         self._watching = 0
@@ -174,9 +180,8 @@ class Running:
             self._watching -= 1
 
     def _note_change(self) -> None:
-        if self._watching:
-            changed, self._changed = self._changed, anyio.Event()
-            changed.set()
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
         if self.room.state is State.DEAD:
             self._dead.set()
 
@@ -184,12 +189,14 @@ class Running:
         """Do what the room asks for, until it asks for nothing; once it runs."""
         if self._group is None:
             return
-        while effects := self.room.take():
+        room = self.room
+        while effects := room.take():
             for effect in effects:
                 self._do(effect)
-        if self.room.has_work:
-            self._shared.pump.flush_soon(self)
-        self._note_change()
+        if room.has_work:
+            self._flush_soon()
+        if self._watching or room.state is State.DEAD:
+            self._note_change()
 
     def _do(self, effect: Effect) -> None:
         match effect:
@@ -234,11 +241,18 @@ class Running:
                     now=self.now,
                 )
 
+    def _flush_soon(self) -> None:
+        if self.now - self._flushed_s < QUIET_S:
+            self._shared.pump.flush_soon(self)
+        else:
+            self.flush()
+
     def flush(self) -> None:
         """Apply the next batch, if there is one."""
         if self.room.has_work:
             self._shared.tally.batches += 1
-            self.room.flush(now=self.now)
+            self._flushed_s = now = self.now
+            self.room.flush(now=now)
             self.carry_out()
 
     def _write(self) -> None:
