@@ -120,11 +120,7 @@ class Pump:
         appends: list[Append] = []
         size = 0
         most = min(max(_APPENDS_MIN, len(self._to_commit) // _PARTS), _APPENDS_MAX)
-        while (
-            self._to_commit
-            and len(appends) < most
-            and size < _APPENDED_BYTES_MAX
-        ):
+        while self._to_commit and len(appends) < most and size < _APPENDED_BYTES_MAX:
             room = next(iter(self._to_commit))
             del self._to_commit[room]
             if (append := room.take_append()) is not None:
