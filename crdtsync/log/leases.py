@@ -5,9 +5,10 @@ What a lease means is decided by `turns.arbiter`; this keeps it.
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -65,12 +66,15 @@ class Keeper:
         )
         connection.execute("DELETE FROM client_ids")
 
-    def create(self, connection: sqlite3.Connection, place: Place) -> None:
-        """Note that this store made the document: nobody ever held its lease (A5)."""
-        key = find(connection, place).key
-        before = _read(connection, place, key)
+    def create_all(self, connection: sqlite3.Connection, docs: Sequence[str]) -> None:
+        """Note that this store made documents: nobody ever held their leases (A5)."""
         now, boot = self.clock.boottime(), self.clock.boot_id()
-        _write(connection, key, created_here(before.arb, now=now, boot=boot))
+        made = created_here(arb_of(connection), now=now, boot=boot)
+        connection.execute(
+            "UPDATE leases SET boot = ?, ended = ? WHERE doc IN"
+            " (SELECT id FROM docs WHERE doc IN (SELECT value FROM json_each(?)))",
+            (made.boot, made.ended_s, json.dumps(docs)),
+        )
 
     def acquire(
         self,

@@ -6,8 +6,10 @@ They neither begin nor commit; `writer` does.
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -86,32 +88,44 @@ def not_found(place: Place) -> SessionNotFound:
     return SessionNotFound(f"{place.path} holds no session {place.doc!r}")
 
 
-def create(connection: sqlite3.Connection, place: Place, at_ms: int) -> bool:
-    """Make an empty document; False if it is there.
+def create_all(
+    connection: sqlite3.Connection, path: Path, docs: Sequence[str], at_ms: int
+) -> list[str]:
+    """Make empty documents; returns those that were not there.
 
     Raises:
-        LogDamaged: It may have been there, but the table of documents is damaged.
+        LogDamaged: One may have been there, but the table of documents is damaged.
     """
-    documents, found = connection.execute(
-        "SELECT count(*), coalesce(sum(doc = ?), 0) FROM docs NOT INDEXED", (place.doc,)
+    named = json.dumps(docs)
+    count, told, there = connection.execute(
+        "SELECT count(*), (SELECT value FROM meta WHERE key = 'docs'),"
+        " json_group_array(doc) FILTER (WHERE doc IN (SELECT value FROM json_each(?)))"
+        " FROM docs NOT INDEXED",
+        (named,),
     ).fetchone()
-    count = connection.execute("SELECT value FROM meta WHERE key = 'docs'").fetchone()
-    if count is None or count[0] != str(documents):
-        raise damaged(place.path, "its list of sessions is not complete")
-    if found:
+    if told != str(count):
+        raise damaged(path, "its list of sessions is not complete")
+    found = json.loads(there)
+    for doc in found:
         try:
-            find(connection, place)
+            find(connection, Place(path, doc))
         except SessionNotFound as fault:
-            raise damaged(place.path, "its index of sessions is wrong") from fault
-        return False
-    key = connection.execute(
-        "INSERT INTO docs (doc, created_at) VALUES (?, ?)", (place.doc, at_ms)
-    ).lastrowid
-    connection.execute("INSERT INTO leases (doc) VALUES (?)", (key,))
-    connection.execute(
-        "UPDATE meta SET value = ? WHERE key = 'docs'", (str(documents + 1),)
-    )
-    return True
+            raise damaged(path, "its index of sessions is wrong") from fault
+    new = [doc for doc in dict.fromkeys(docs) if doc not in found]
+    if new:
+        connection.execute(
+            "INSERT INTO docs (doc, created_at) SELECT value, ? FROM json_each(?)",
+            (at_ms, json.dumps(new)),
+        )
+        connection.execute(
+            "INSERT INTO leases (doc) SELECT id FROM docs"
+            " WHERE doc IN (SELECT value FROM json_each(?))",
+            (json.dumps(new),),
+        )
+        connection.execute(
+            "UPDATE meta SET value = ? WHERE key = 'docs'", (str(count + len(new)),)
+        )
+    return new
 
 
 def load(connection: sqlite3.Connection, place: Place) -> Stored:

@@ -19,7 +19,7 @@ from crdtsync.log.appending import Batch, append
 from crdtsync.log.faults import translated, unwritable
 from crdtsync.log.inuse import check_closed
 from crdtsync.log.opening import open_for_reading
-from crdtsync.log.rows import Head, Place, create, find, update_hash
+from crdtsync.log.rows import Head, Place, create_all, find, update_hash
 from crdtsync.log.scan import FoundSnapshot, FoundUpdate, Scan
 from crdtsync.log.schema import connect, create_file, recognise
 
@@ -125,7 +125,7 @@ def salvage(path: Path, destination: Path) -> Report:
         connection.execute("BEGIN IMMEDIATE")
         for key, (snapshots, updates) in _by_document(scan).items():
             place = Place(destination, names.get(key, (f"recovered-{key}", 0))[0])
-            create(connection, place, 0)
+            create_all(connection, place.path, [place.doc], 0)
             for snapshot in snapshots:
                 _append(connection, place, snapshot.snapshot, ("", 0))
             for update in updates:

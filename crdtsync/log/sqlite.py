@@ -128,15 +128,12 @@ class SqliteLog:
 
     async def create(self, doc: str) -> bool:
         """Make an empty document; False if it is there already."""
-        place, at_ms = Place(self.path, doc), self._at_ms()
-
-        def work(connection: sqlite3.Connection) -> bool:
-            made = rows.create(connection, place, at_ms)
-            if made:
-                self._keeper.create(connection, place)
-            return made
-
-        return await self._writing().run(work)
+        made = await self._writing().run_together(
+            self._create, [doc], [0], begin_here=False
+        )
+        if isinstance(made[0], Exception):
+            raise made[0]
+        return made[0]
 
     async def remove(self, doc: str) -> None:
         """Remove a document with everything of it, for good; nobody has it open."""
@@ -299,6 +296,18 @@ class SqliteLog:
         with translated(self.path), closing(self._opened.connect()) as connection:
             connection.execute("BEGIN")
             return rows.load(connection, Place(self.path, doc))
+
+    def _create(self, connection: sqlite3.Connection, docs: list[str]) -> list[bool]:
+        """Make documents for all callers; of two of one name one makes it."""
+        new = rows.create_all(connection, self.path, docs, self._at_ms())
+        if new:
+            self._keeper.create_all(connection, new)
+        made = set(new)
+        found = []
+        for doc in docs:
+            found.append(doc in made)
+            made.discard(doc)
+        return found
 
     def _append(
         self, connection: sqlite3.Connection, batches: list[Batch]

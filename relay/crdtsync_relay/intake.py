@@ -114,6 +114,11 @@ class Intake:
         return bool(self._inbox) and self.document is not None
 
     @property
+    def waiting(self) -> int:
+        """How many updates are not applied."""
+        return len(self._inbox)
+
+    @property
     def waiting_bytes(self) -> int:
         """Bytes that are not applied, or applied and not on disk."""
         return self._bytes + self.uncommitted_bytes

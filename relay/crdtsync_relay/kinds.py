@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+
 from crdtsync.clock import Clock
 from crdtsync_relay.access import Access
 
@@ -50,8 +53,19 @@ class Kinds:
     async def note(self, room: str, session: bool) -> None:
         """Note what a room holds, before its first row; the first note counts."""
         values = (room, session, self._clock.boottime(), self._clock.boot_id())
-        await self._access.writer.run(
-            lambda connection: connection.execute(
-                "INSERT OR IGNORE INTO relay_rooms VALUES (?, ?, ?, ?)", values
-            )
+        (noted,) = await self._access.writer.run_together(
+            _note_all, [values], [0], begin_here=False
         )
+        if isinstance(noted, Exception):
+            raise noted
+
+
+def _note_all(
+    connection: sqlite3.Connection, rooms: list[tuple[str, bool, float, str]]
+) -> list[None]:
+    connection.execute(
+        "INSERT OR IGNORE INTO relay_rooms SELECT value ->> 0, value ->> 1,"
+        " value ->> 2, value ->> 3 FROM json_each(?)",
+        (json.dumps(rooms),),
+    )
+    return [None] * len(rooms)

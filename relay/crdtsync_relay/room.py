@@ -84,6 +84,11 @@ class Room:
         return self.state is State.LIVE and self.hall.intake.has_work
 
     @property
+    def waiting(self) -> int:
+        """How many updates `flush` has to apply."""
+        return self.hall.intake.waiting
+
+    @property
     def is_congested(self) -> bool:
         """Whether frames are to be left unread for now."""
         intake = self.hall.intake

@@ -36,8 +36,8 @@ from crdtsync_relay.room import Room, State
 __all__ = ["Running"]
 
 QUIET_S: Final = 0.002
-"""A room that applied nothing for so long applies what comes at once: nothing else is
-about to be read that could join it, or not much (R-1)."""
+"""A room that applied one update, and nothing for so long after it, applies the next
+one at once: others that could join it are unlikely to be read just now (R-1)."""
 
 _logger = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Running:
         self._written: list[Commit] = []
         self._making = False
         self._flushed_s = 0.0
+        self._is_quiet = True
         self._questions = Questions(room, self.disk, shared, self.carry_out)
         self._changed = anyio.Event()
         self._watching = 0
@@ -242,15 +243,16 @@ class Running:
                 )
 
     def _flush_soon(self) -> None:
-        if self.now - self._flushed_s < QUIET_S:
-            self._shared.pump.flush_soon(self)
-        else:
+        if self._is_quiet and self.now - self._flushed_s >= QUIET_S:
             self.flush()
+        else:
+            self._shared.pump.flush_soon(self)
 
     def flush(self) -> None:
         """Apply the next batch, if there is one."""
         if self.room.has_work:
             self._shared.tally.batches += 1
+            self._is_quiet = self.room.waiting == 1
             self._flushed_s = now = self.now
             self.room.flush(now=now)
             self.carry_out()
