@@ -117,7 +117,8 @@ class UntypedDocument:
         if not isinstance(verdict, Admitted):
             return Outcome(b"", [verdict])
         if verdict.is_new:
-            self._apply(update, verdict)
+            self._apply_new(update)
+            self.index.commit(verdict)
             return Outcome(update, [verdict])
         with self._watched() as made:
             self._apply(update, verdict)
@@ -154,6 +155,19 @@ class UntypedDocument:
         except UpdateRefused as refusal:
             return refusal
         return admission
+
+    def _apply_new(self, update: bytes) -> None:
+        """Do what `Doc.apply_update` does, in half of its time: most updates are so.
+
+        Its own transaction looks after leases, origins and observers. There are none.
+        """
+        native = self._doc._doc  # noqa: SLF001 - it has no name for it
+        transaction = native.create_transaction()
+        try:
+            native.apply_update(transaction, update)
+            transaction.commit()
+        finally:
+            transaction.drop()
 
     def _apply(self, update: bytes, admitted: Admitted) -> None:
         self._doc.apply_update(update)

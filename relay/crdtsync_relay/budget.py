@@ -31,8 +31,10 @@ class Budget:
             self._frames += passed_s * limits.frames_per_s
             self._bytes += passed_s * limits.bytes_per_s
             # Compared, as `min` takes longer and this is done for every frame.
-            self._frames = min(self._frames, FRAMES_BURST_MAX)
-            self._bytes = min(self._bytes, BYTES_BURST_MAX)
+            if self._frames > FRAMES_BURST_MAX:  # noqa: PLR1730
+                self._frames = FRAMES_BURST_MAX
+            if self._bytes > BYTES_BURST_MAX:  # noqa: PLR1730
+                self._bytes = BYTES_BURST_MAX
         self._frames -= 1
         self._bytes -= size_bytes
         if self._frames >= 0 and self._bytes >= 0:

@@ -30,9 +30,12 @@ class Load:
     """Read the document from the log, then call `Room.loaded` or `Room.failed`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Send:
-    """Put encoded frames into the queues of some peers, in this order."""
+    """Put encoded frames into the queues of some peers, in this order.
+
+    Not frozen, like `Commit`: to make one would take three times as long.
+    """
 
     peers: tuple[int, ...]
     frames: tuple[bytes, ...]
@@ -48,7 +51,7 @@ class Close:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Commit:
     """Append an update to the log, then call `Room.committed` with the number.
 

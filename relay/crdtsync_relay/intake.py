@@ -222,7 +222,7 @@ class Intake:
                 self._park(entry, verdict, applied)
             else:
                 member = entry.member
-                done.extend((member, number) for number in entry.numbers)
+                done += [(member, number) for number in entry.numbers]
                 alone = alone and author in (None, member)
                 author = member
         if author is not None and alone:

@@ -297,7 +297,8 @@ class Room:
                 self._listener.hear(member, document, now)
             elif member.frames:
                 member.backlog.extend(protocol.receive(member.frames.popleft(), now))
-                self.hall.push(member)
+                if not member.backlog:
+                    self.hall.push(member)
             else:
                 return
 
