@@ -47,7 +47,7 @@ class Hall:
         self.presence = Presence()
         self.refused = 0
         self._out: list[Effect] = []
-        self._wanting: list[Member] | None = None
+        self._wanting: list[int] | None = None
 
     def take(self) -> Sequence[Effect]:
         """Take the effects so far."""
@@ -67,30 +67,31 @@ class Hall:
 
     def pass_on(self, update: bytes, author: int | None) -> None:
         """Send an update to all who want updates, but not to its only author."""
-        wanting = [m for m in self._who_wants() if m.guest.peer != author]
+        if self._wanting is None:
+            self._wanting = self._who_wants()
+        wanting = tuple([peer for peer in self._wanting if peer != author])
         if not wanting:
             return
         frame = encode_update(update)
         if len(frame) <= PART_BYTES_MAX:
-            self._send(wanting, (frame,))
+            self._out.append(Send(wanting, (frame,)))
             return
-        knowing = [member for member in wanting if _knows_parts(member.protocol)]
+        members = [self.members[peer] for peer in wanting]
+        knowing = [member for member in members if _knows_parts(member.protocol)]
         self._send(knowing, split(frame))
-        self._send([m for m in wanting if m not in knowing], (frame,))
+        self._send([m for m in members if m not in knowing], (frame,))
 
     def heeds_anew(self) -> None:
         """Note that other members want updates than before."""
         self._wanting = None
 
-    def _who_wants(self) -> list[Member]:
-        """The members that want updates; asked for each of them."""
-        if self._wanting is None:
-            self._wanting = [
-                member
-                for member in self.members.values()
-                if member.protocol is not None and member.protocol.wants_updates
-            ]
-        return self._wanting
+    def _who_wants(self) -> list[int]:
+        """The peers that want updates; kept, as each update asks."""
+        return [
+            peer
+            for peer, member in self.members.items()
+            if member.protocol is not None and member.protocol.wants_updates
+        ]
 
     def _send(
         self,

@@ -149,8 +149,9 @@ class Running:
         tally = self._shared.tally
         tally.frames_in += 1
         tally.bytes_in += len(frame)
-        self.room.receive(peer, frame, now=self.now)
-        self.carry_out()
+        now = self.now
+        self.room.receive(peer, frame, now=now)
+        self.carry_out(now)
 
     def is_ready(self, peer: int) -> bool:
         """Whether the peer's next frame may be received, or the peer has left."""
@@ -186,7 +187,7 @@ class Running:
         if self.room.state is State.DEAD:
             self._dead.set()
 
-    def carry_out(self) -> None:
+    def carry_out(self, now: float | None = None) -> None:
         """Do what the room asks for, until it asks for nothing; once it runs."""
         if self._group is None:
             return
@@ -195,7 +196,7 @@ class Running:
             for effect in effects:
                 self._do(effect)
         if room.has_work:
-            self._flush_soon()
+            self._flush_soon(self.now if now is None else now)
         if self._watching or room.state is State.DEAD:
             self._note_change()
 
@@ -226,12 +227,12 @@ class Running:
                 self._group.start_soon(self._try, effect)
 
     def _send(self, send: Send) -> None:
-        tally = self._shared.tally
+        sent = 0
         for peer in send.peers:
             outbox = self._outboxes.get(peer)
             if outbox is None:
                 continue
-            tally.frames_out += len(send.frames)
+            sent += len(send.frames)
             if not outbox.put(send.frames, send.weight):
                 outbox.clear()
                 self.room.expel(
@@ -241,21 +242,25 @@ class Running:
                     retry_after_s=1.0,
                     now=self.now,
                 )
+        self._shared.tally.frames_out += sent
 
-    def _flush_soon(self) -> None:
-        if self._is_quiet and self.now - self._flushed_s >= QUIET_S:
-            self.flush()
+    def _flush_soon(self, now: float) -> None:
+        if self._is_quiet and now - self._flushed_s >= QUIET_S:
+            self._flush(now)
         else:
             self._shared.pump.flush_soon(self)
 
     def flush(self) -> None:
         """Apply the next batch, if there is one."""
         if self.room.has_work:
-            self._shared.tally.batches += 1
-            self._is_quiet = self.room.waiting == 1
-            self._flushed_s = now = self.now
-            self.room.flush(now=now)
-            self.carry_out()
+            self._flush(self.now)
+
+    def _flush(self, now: float) -> None:
+        self._shared.tally.batches += 1
+        self._is_quiet = self.room.waiting == 1
+        self._flushed_s = now
+        self.room.flush(now=now)
+        self.carry_out(now)
 
     def _write(self) -> None:
         """Have the commits written, once the log has the document."""
