@@ -49,9 +49,11 @@ class Asked:
     state_vector: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Came:
     """An update, to be admitted and applied before anything that follows.
+
+    Not frozen, as to make one would take three times as long, and most are this.
 
     Attributes:
         update: Nothing is known of it.

@@ -48,7 +48,7 @@ from crdtsync.sync.talk import Stage, Talk
 from crdtsync.sync.vectors import digest, read_vector, write_vector
 from crdtsync.sync.wire import LAYER_2
 
-__all__ = ["hear", "refuse"]
+__all__ = ["hear", "hear_update", "refuse"]
 
 _NOTHING: Final = b"\0"
 _LAYER_2_TYPES: Final = frozenset(kind for kind, _ in LAYER_2.values())
@@ -111,7 +111,12 @@ def _step_2(talk: Talk, message: SyncStep2, now: float) -> list[Arrival]:
 
 
 def _live_update(talk: Talk, message: Update, now: float) -> list[Arrival]:
-    return _update(talk, message.update, now, whole=False)
+    return hear_update(talk, message.update, now)
+
+
+def hear_update(talk: Talk, update: bytes, now: float) -> list[Arrival]:
+    """Take in an update, once the other end has said who it is."""
+    return _update(talk, update, now, whole=False)
 
 
 def _update(talk: Talk, update: bytes, now: float, *, whole: bool) -> list[Arrival]:

@@ -14,7 +14,7 @@ from crdtsync.schema import JsonObject
 from crdtsync.sync.arrivals import Arrival, Closed
 from crdtsync.sync.closing import CloseCode, NackCode
 from crdtsync.sync.conduct import Conduct
-from crdtsync.sync.hearing import hear, refuse
+from crdtsync.sync.hearing import hear, hear_update, refuse
 from crdtsync.sync.messages import (
     Ack,
     Awareness,
@@ -33,7 +33,7 @@ from crdtsync.sync.messages import (
 from crdtsync.sync.parts import TooLarge
 from crdtsync.sync.talk import Counts, FrameTooLarge, Stage, Stateful, Talk
 from crdtsync.sync.vectors import digest
-from crdtsync.sync.wire import decode
+from crdtsync.sync.wire import decode, short_update
 
 __all__ = ["Counts", "FrameTooLarge", "Peer", "Stage", "Stateful"]
 
@@ -120,6 +120,8 @@ class Peer:
         try:
             if len(frame) > talk.conduct.frame_bytes_max:
                 raise TooLarge(f"a frame of {len(frame)} bytes")
+            if talk.stage is not Stage.GREETING and (update := short_update(frame)):
+                return hear_update(talk, update, now)
             for message in decode(frame):
                 found += self._hear(message, now)
                 if self.stage is Stage.CLOSED:

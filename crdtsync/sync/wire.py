@@ -69,6 +69,7 @@ __all__ = [
     "decode",
     "encode",
     "encode_update",
+    "short_update",
     "split",
 ]
 
@@ -157,8 +158,8 @@ def decode(frame: bytes) -> list[Message]:
     """
     if not frame or len(frame) > FRAME_BYTES_MAX:
         raise ProtocolError("W-1: a frame is empty or too large")
-    if frame.startswith(_UPDATE) and (start := _start_of_whole(frame)):
-        return [Update(frame[start:])]
+    if update := short_update(frame):
+        return [Update(update)]
     reader = Reader(frame)
     messages: list[Message] = []
     while not reader.at_end:
@@ -168,18 +169,20 @@ def decode(frame: bytes) -> list[Message]:
     return messages
 
 
-def _start_of_whole(frame: bytes) -> int:
-    """Return where the bytes of an update begin that is short and a whole frame.
+def short_update(frame: bytes) -> bytes:
+    """Return the update that is the whole frame, as nearly always; else nothing.
 
-    Nearly all frames are one; 0 for any other.
+    It has at least one byte, and fewer than 16 KiB.
     """
+    if not frame.startswith(_UPDATE):
+        return b""
     size = len(frame)
     if size > _SHORT_AT and frame[2] == size - _SHORT_AT < _MORE:
-        return _SHORT_AT
+        return frame[_SHORT_AT:]
     if size > _MIDDLE_AT and frame[2] >= _MORE > frame[3]:
         told = frame[2] - _MORE | frame[3] << 7
-        return _MIDDLE_AT if told == size - _MIDDLE_AT >= _MORE else 0
-    return 0
+        return frame[_MIDDLE_AT:] if told == size - _MIDDLE_AT >= _MORE else b""
+    return b""
 
 
 def _read(reader: Reader) -> Message:

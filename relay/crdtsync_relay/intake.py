@@ -213,8 +213,7 @@ class Intake:
         self, batch: list[Entry], verdicts: Sequence[Verdict], applied: Applied
     ) -> list[Settled]:
         done: list[Settled] = []
-        author: Member | None = None
-        alone = True
+        authors: dict[Member, None] = {}
         for entry, verdict in zip(batch, verdicts, strict=True):
             if isinstance(verdict, UpdateRefused):
                 self._refuse(entry, verdict, applied)
@@ -223,10 +222,9 @@ class Intake:
             else:
                 member = entry.member
                 done += [(member, number) for number in entry.numbers]
-                alone = alone and author in (None, member)
-                author = member
-        if author is not None and alone:
-            applied.author = author.guest.peer
+                authors[member] = None
+        if len(authors) == 1:
+            applied.author = next(iter(authors)).guest.peer
         return done
 
     def _settle(self, done: list[Settled], applied: Applied) -> None:
