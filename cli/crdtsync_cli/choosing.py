@@ -14,7 +14,6 @@ from crdtsync_cli.attention import Attention
 from crdtsync_cli.naming import find_participant
 from crdtsync_cli.printed import output_lines
 from crdtsync_cli.reply import Reply
-from crdtsync_cli.settings import KEYS
 from crdtsync_cli.slash import Command, whole
 from crdtsync_cli.words import plural
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["THEMES", "choose"]
 
-THEMES: Final = next(key.choices for key in KEYS if key.name == "theme")
+THEMES: Final = ("dark", "light", "none")
 """Colours that a window may have."""
 
 COPY_BYTES_MAX: Final = 74_994

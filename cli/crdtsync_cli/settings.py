@@ -66,7 +66,7 @@ KEYS: Final = (
         ("deny", "ask", "allow"),
     ),
     Key("color", "Colours on the terminal.", ("auto", "always", "never")),
-    Key("theme", "Which colours fit your terminal.", ("dark", "light", "none")),
+    Key("theme", "Which colours fit your terminal.", ("auto", "dark", "light", "none")),
     Key("ascii", "Draw the window with ASCII signs only.", _SWITCH),
     Key("bell", "Ring the terminal's bell when somebody calls you: @NAME.", _SWITCH),
     Key(
@@ -84,7 +84,7 @@ _DEFAULTS: Final = {
     "permissions": "ask",
     "offline_turns": "ask",
     "color": "auto",
-    "theme": "dark",
+    "theme": "auto",
     "ascii": "off",
     "bell": "on",
     "notify": "off",

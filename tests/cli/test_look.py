@@ -21,7 +21,7 @@ from crdtsync.palette import SLOTS
 from crdtsync.session.opening import open_session
 
 SETTINGS = {
-    "theme": "dark",
+    "theme": "auto",
     "ascii": "off",
     "bell": "on",
     "notify": "off",
@@ -38,6 +38,15 @@ def test_the_look_comes_from_the_settings() -> None:
     assert look({}, bell="off", notify="osc9", reduced_motion="1", ascii="on") == Look(
         bell=False, notify="osc9", motion=False, ascii=True
     )
+
+
+@pytest.mark.parametrize(
+    ("colors", "theme"),
+    [("", "dark"), ("15;0", "dark"), ("0;15", "light"), ("0;default;7", "light")],
+)
+def test_a_bright_background_gets_the_light_theme(colors: str, theme: str) -> None:
+    assert look({"COLORFGBG": colors}).theme == theme
+    assert look({"COLORFGBG": colors}, theme="none").theme == "none"
 
 
 def test_another_locale_than_utf8_gets_ascii() -> None:

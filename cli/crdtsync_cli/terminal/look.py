@@ -5,11 +5,13 @@ from __future__ import annotations
 import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 __all__ = ["Look", "Notify", "is_on", "look_from"]
 
 Notify = Literal["off", "osc9", "osc777"]
+
+_BRIGHT: Final = frozenset({"7", *map(str, range(9, 16))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def look_from(
         notify = "osc9" if settings["notify"] == "osc9" else "osc777"
     return Look(
         colors=colors,
-        theme=settings["theme"],
+        theme=_theme(settings["theme"], environ.get("COLORFGBG", "")),
         ascii=is_on(settings["ascii"]) or not _is_utf8(encoding),
         motion=not is_on(settings["reduced_motion"]),
         bell=is_on(settings["bell"]),
@@ -70,6 +72,16 @@ def look_from(
 def is_on(value: str) -> bool:
     """Whether a switch is on: "on" or "1"."""
     return value in {"on", "1"}
+
+
+def _theme(wanted: str, colors: str) -> str:
+    """The theme, by the terminal's own background if nobody chose one.
+
+    Some terminals say in `COLORFGBG` which of the 16 colours it is, in the last number.
+    """
+    if wanted != "auto":
+        return wanted
+    return "light" if colors.rpartition(";")[2] in _BRIGHT else "dark"
 
 
 def _is_utf8(encoding: str) -> bool:
