@@ -14,7 +14,7 @@ from crdtsync_cli.terminal.stream import (
     FENCE_LINES_LIVE,
     Stream,
 )
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from .story import plain
@@ -167,6 +167,7 @@ def rows(text: str, cuts: list[int]) -> str:
 
 
 @given(st.lists(_LINES, max_size=40), _CUTS)
+@example(["| a | b |\n", "|---|---|\n", "a " * 5000, "\n", "| 1 | 2 |\n"], [60])
 @settings(max_examples=300)
 def test_the_pieces_in_which_it_comes_are_not_to_be_seen(
     lines: list[str], cuts: list[int]

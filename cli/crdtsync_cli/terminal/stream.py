@@ -110,7 +110,7 @@ class Stream:
         self._cut(len(self.tail) - len(self.tail.lstrip("\n")))
         done, anew = 0, False
         for piece in pieces_of(self.tail[: self.tail.rfind("\n") + 1]):
-            limit = TABLE_CHARS_MAX if piece.kind == "table_open" else BLOCK_CHARS_MAX
+            limit = _limit(piece)
             if _is_long_fence(piece):
                 self._cut(done)
                 self._open(piece)
@@ -188,6 +188,21 @@ def _is_long_fence(piece: Piece) -> bool:
     text = piece.text.strip()
     long = text.count("\n") >= FENCE_LINES_MAX or len(text) > BLOCK_CHARS_MAX
     return long and piece.kind == "fence"
+
+
+def _limit(piece: Piece) -> int:
+    """How long a piece may be.
+
+    A line that is cut while it comes, as it is too long to wait for, is in no table.
+    """
+    if piece.kind != "table_open":
+        return BLOCK_CHARS_MAX
+    at = 0
+    for line in piece.text.splitlines(keepends=True):
+        if len(line.rstrip("\n")) > BLOCK_CHARS_MAX:
+            return at or BLOCK_CHARS_MAX
+        at += len(line)
+    return TABLE_CHARS_MAX
 
 
 def _offset(text: str, lines: int) -> int:
