@@ -13,6 +13,7 @@ import pytest
 
 from crdtsync.catalog import Catalog
 from crdtsync.errors import DataError, LogUnwritable, SessionNotFound, UsageError
+from tests.folders import let_in
 
 AT = "2026-11-20T12:00:00.000Z"
 LATER = "2026-11-20T13:00:00.000Z"
@@ -233,8 +234,7 @@ def test_a_folder_that_cannot_be_written_can_be_listed(
     catalog.path(TWO).write_bytes(catalog.path(ONE).read_bytes())
     for path in (tmp_path, *tmp_path.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    for above in tmp_path.parents[:2]:
-        above.chmod(above.stat().st_mode | 0o055)
+    let_in(tmp_path)
     request.getfixturevalue("as_nobody")
 
     assert sorted(e.name for e in catalog.entries()) == [TWO, "one"]
@@ -251,8 +251,7 @@ def test_a_catalog_that_may_not_be_read_hides_names_only(
     catalog.add(ONE, "one", AT)
     for path in (tmp_path, *tmp_path.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    for above in tmp_path.parents[:2]:
-        above.chmod(above.stat().st_mode | 0o055)
+    let_in(tmp_path)
     (catalog.data / "catalog.db").chmod(0)
     request.getfixturevalue("as_nobody")
 

@@ -14,6 +14,7 @@ import pytest
 from crdtsync.catalog import Catalog
 from crdtsync.errors import DataError, LogUnwritable, SessionNotFound
 from crdtsync.session.opening import open_session
+from tests.folders import let_in
 from tests.host.stage import ROOT, texts
 
 
@@ -68,8 +69,7 @@ def lock(tmp_path: Path) -> None:
     for path in tmp_path.rglob("*"):
         path.chmod(0o555 if path.is_dir() else 0o444)
     tmp_path.chmod(0o555)
-    for above in tmp_path.parents[:2]:
-        above.chmod(above.stat().st_mode | 0o055)
+    let_in(tmp_path)
 
 
 async def test_a_read_only_folder_can_be_read_and_says_why_no_more(
