@@ -71,6 +71,13 @@ class Reader(AsyncIterator[SessionEvent]):
             raise StopAsyncIteration
         return self.waiting.popleft()
 
+    def skip(self) -> None:
+        """Leave out what waits by now, and nothing that comes later.
+
+        For a reader that has just read the view, which holds all of it.
+        """
+        self.waiting.clear()
+
     async def batch(self) -> list[SessionEvent]:
         """Wait for events and take all that wait; none at the end.
 

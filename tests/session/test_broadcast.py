@@ -31,6 +31,16 @@ async def test_every_reader_gets_all_events_in_order() -> None:
         assert [e.seq async for e in other] == [1, 2, 3]
 
 
+async def test_what_is_skipped_is_what_waited() -> None:
+    broadcast = Broadcast(reset)
+    with broadcast.reader([event(0)]) as reader:
+        broadcast.publish([event(1), event(2)])
+        assert (await anext(reader)).seq == 0
+        reader.skip()
+        broadcast.publish([event(3)])
+        assert (await anext(reader)).seq == 3
+
+
 async def test_a_reader_waits_for_what_comes() -> None:
     broadcast = Broadcast(reset)
     seen: list[int] = []

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +41,7 @@ from crdtsync_cli.terminal.taking import Typist
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
+    from crdtsync.session.broadcast import Reader
     from crdtsync_cli.seat import Seat
 
 __all__ = ["Screen", "run_screen"]
@@ -165,16 +166,14 @@ class Screen:
                     await self._paint()
         self.desk.leave()
 
-    async def _take_waiting(self, events: AsyncIterator[SessionEvent]) -> None:
+    async def _take_waiting(self, events: Reader) -> None:
         """Take the events that are there already, but not too many."""
         # Passes only where it would have to wait.
         with anyio.move_on_after(0):
             for _ in range(EVENTS_PER_FRAME_MAX):
                 await self._take(await anext(events), events)
 
-    async def _take(
-        self, event: SessionEvent, events: AsyncIterator[SessionEvent]
-    ) -> None:
+    async def _take(self, event: SessionEvent, events: Reader) -> None:
         blocks = self._blocks(event)
         self._attention.note(event)
         if self._attention.hides(event):
@@ -183,10 +182,9 @@ class Screen:
         printed = self._attention.followed(self._session, event)
         self._page.add(Line(f"  {line}") for line in printed)
         if isinstance(event.body, SessionOpened | Reset):
-            # What waits was in the view already that has just been told.
-            with anyio.move_on_after(0):
-                while True:
-                    await anext(events)
+            # What waits was in the view already that has just been told. To read it
+            # instead could end in waiting, and lose what comes meanwhile.
+            events.skip()
         else:
             self._alert(blocks)
 
