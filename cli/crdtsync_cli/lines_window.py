@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +37,7 @@ from crdtsync_cli.slash import Command, Line, read_line
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
+    from crdtsync.session.broadcast import Reader
     from crdtsync_cli.seat import Seat
 
 __all__ = ["LinesWindow", "Shape"]
@@ -96,16 +96,12 @@ class LinesWindow:
                 group.cancel_scope.cancel()
         return self._exit_code
 
-    async def _show(
-        self, events: AsyncIterator[SessionEvent], group: TaskGroup
-    ) -> None:
+    async def _show(self, events: Reader, group: TaskGroup) -> None:
         """Print events; `_shown` is set whenever there is none to be printed."""
         while True:
             batch: list[SessionEvent] = []
-            # Passes only where it would have to wait: takes what is there already.
-            with anyio.move_on_after(0):
-                while len(batch) < EVENTS_AT_ONCE_MAX:
-                    batch.append(await anext(events))
+            while len(batch) < EVENTS_AT_ONCE_MAX and (event := events.take()):
+                batch.append(event)
             if not batch:
                 self._shown.set()
                 batch.append(await anext(events))

@@ -71,6 +71,10 @@ class Reader(AsyncIterator[SessionEvent]):
             raise StopAsyncIteration
         return self.waiting.popleft()
 
+    def take(self) -> SessionEvent | None:
+        """Take the next event if one waits; None if none does."""
+        return self.waiting.popleft() if self.waiting else None
+
     def skip(self) -> None:
         """Leave out what waits by now, and nothing that comes later.
 

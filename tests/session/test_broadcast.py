@@ -41,6 +41,16 @@ async def test_what_is_skipped_is_what_waited() -> None:
         assert (await anext(reader)).seq == 3
 
 
+async def test_what_waits_is_taken_without_waiting() -> None:
+    broadcast = Broadcast(reset)
+    with broadcast.reader([event(0)]) as reader:
+        broadcast.publish([event(1)])
+        assert [reader.take(), reader.take()] == [event(0), event(1)]
+        assert reader.take() is None
+        broadcast.publish([event(2)])
+        assert reader.take() == event(2)
+
+
 async def test_a_reader_waits_for_what_comes() -> None:
     broadcast = Broadcast(reset)
     seen: list[int] = []

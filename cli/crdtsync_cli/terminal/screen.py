@@ -158,22 +158,23 @@ class Screen:
         """Paint events as they come, those of a frame together."""
         with self._session.events() as events:
             async for event in events:
-                await self._take(event, events)
-                await self._take_waiting(events)
+                self._take(event, events)
+                self._take_waiting(events)
                 await self._paint()
                 while self._page.waiting:
-                    await self._take_waiting(events)
+                    self._take_waiting(events)
                     await self._paint()
         self.desk.leave()
 
-    async def _take_waiting(self, events: Reader) -> None:
+    def _take_waiting(self, events: Reader) -> None:
         """Take the events that are there already, but not too many."""
-        # Passes only where it would have to wait.
-        with anyio.move_on_after(0):
-            for _ in range(EVENTS_PER_FRAME_MAX):
-                await self._take(await anext(events), events)
+        for _ in range(EVENTS_PER_FRAME_MAX):
+            event = events.take()
+            if event is None:
+                break
+            self._take(event, events)
 
-    async def _take(self, event: SessionEvent, events: Reader) -> None:
+    def _take(self, event: SessionEvent, events: Reader) -> None:
         blocks = self._blocks(event)
         self._attention.note(event)
         if self._attention.hides(event):
@@ -182,8 +183,7 @@ class Screen:
         printed = self._attention.followed(self._session, event)
         self._page.add(Line(f"  {line}") for line in printed)
         if isinstance(event.body, SessionOpened | Reset):
-            # What waits was in the view already that has just been told. To read it
-            # instead could end in waiting, and lose what comes meanwhile.
+            # What waits was in the view already that has just been told.
             events.skip()
         else:
             self._alert(blocks)
