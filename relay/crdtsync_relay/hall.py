@@ -12,7 +12,7 @@ from crdtsync.sync.admission import Admitted, Authority, judge
 from crdtsync.sync.closing import NackCode
 from crdtsync.sync.conduct import PARTS
 from crdtsync.sync.messages import Awareness, ClientState
-from crdtsync.sync.protocol import Peer, Stage
+from crdtsync.sync.protocol import Stage
 from crdtsync.sync.wire import PART_BYTES_MAX, encode, encode_update, split
 from crdtsync_relay.batch import Judge
 from crdtsync_relay.effects import AskArbiter, Close, Effect, Send, Weight
@@ -69,17 +69,16 @@ class Hall:
         """Send an update to all who want updates, but not to its only author."""
         if self._wanting is None:
             self._wanting = self._who_wants()
-        wanting = tuple([peer for peer in self._wanting if peer != author])
+        wanting = [peer for peer in self._wanting if peer != author]
         if not wanting:
             return
         frame = encode_update(update)
         if len(frame) <= PART_BYTES_MAX:
-            self._out.append(Send(wanting, (frame,)))
+            self._send(wanting, (frame,))
             return
-        members = [self.members[peer] for peer in wanting]
-        knowing = [member for member in members if _knows_parts(member.protocol)]
+        knowing = [peer for peer in wanting if self._knows_parts(peer)]
         self._send(knowing, split(frame))
-        self._send([m for m in members if m not in knowing], (frame,))
+        self._send([peer for peer in wanting if peer not in knowing], (frame,))
 
     def heeds_anew(self) -> None:
         """Note that other members want updates than before."""
@@ -93,21 +92,25 @@ class Hall:
             if member.protocol is not None and member.protocol.wants_updates
         ]
 
+    def _knows_parts(self, peer: int) -> bool:
+        protocol = self.members[peer].protocol
+        hello = protocol.hello if protocol is not None else None
+        return hello is not None and PARTS in hello.features
+
     def _send(
         self,
-        members: Sequence[Member],
+        peers: Sequence[int],
         frames: tuple[bytes, ...],
         weight: Weight = "must",
     ) -> None:
-        if members:
-            peers = tuple(member.guest.peer for member in members)
-            self.ask(Send(peers, frames, weight))
+        if peers:
+            self.ask(Send(tuple(peers), frames, weight))
 
     def show(self, states: Iterable[ClientState], said_by: int = 0) -> None:
         """Pass presence on to everybody but the one who said it."""
         shown = tuple(states)
         others = [
-            member
+            peer
             for peer, member in self.members.items()
             if peer != said_by
             and member.protocol is not None
@@ -196,6 +199,7 @@ class Hall:
 
     def _acknowledge(self, member: Member, now: float) -> None:
         if not member.guest.layer_2:
+            # It knows no such word, and asks for no lease.
             return
         if member.guest.peer in self.members and member.protocol is not None:
             member.protocol.acknowledge(member.progress.settled, now)
@@ -237,8 +241,3 @@ class Hall:
             member.leases.clear()
             self.intake.forget(member)
             self.show(self.presence.leave(peer, now=now))
-
-
-def _knows_parts(protocol: Peer | None) -> bool:
-    hello = protocol.hello if protocol is not None else None
-    return hello is not None and PARTS in hello.features

@@ -53,11 +53,7 @@ class Kinds:
     async def note(self, room: str, session: bool) -> None:
         """Note what a room holds, before its first row; the first note counts."""
         values = (room, session, self._clock.boottime(), self._clock.boot_id())
-        (noted,) = await self._access.writer.run_together(
-            _note_all, [values], [0], begin_here=False
-        )
-        if isinstance(noted, Exception):
-            raise noted
+        await self._access.writer.run_one(_note_all, values)
 
 
 def _note_all(

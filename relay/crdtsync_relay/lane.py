@@ -103,9 +103,7 @@ class Lane:
         What is for a connection that has gone counts as sent.
         """
         transport = self._transport
-        if transport is None or transport.is_closing():
-            return True
-        if self._stream.connection.state is not ConnectionState.OPEN:
+        if transport is None or not self._is_open(transport):
             return True
         if transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             return False
@@ -115,16 +113,18 @@ class Lane:
 
     async def send(self, frame: bytes) -> None:
         """Send a message, and wait until most of what is unsent is gone."""
-        writer, connection = self._writer, self._stream.connection
-        if writer is None or writer.transport.is_closing():
-            return
-        if connection.state is not ConnectionState.OPEN:
+        writer = self._writer
+        if writer is None or not self._is_open(writer.transport):
             return
         # The two are not joined: large frames are shared by all who get them.
         writer.write(header(len(frame)))
         writer.write(frame)
         with suppress(ConnectionError):
             await writer.drain()
+
+    def _is_open(self, transport: asyncio.WriteTransport) -> bool:
+        is_open = self._stream.connection.state is ConnectionState.OPEN
+        return is_open and not transport.is_closing()
 
 
 @lru_cache(maxsize=1)

@@ -59,7 +59,7 @@ class Presence:
     def __init__(self) -> None:
         self._clients: dict[int, _Client] = {}
         self._gone: dict[int, tuple[float, int]] = {}
-        self._held: dict[int, None] = {}
+        self._held: dict[int, _Client] = {}
         self.ignored = 0
 
     def receive(
@@ -99,8 +99,7 @@ class Presence:
     def release(self, *, now: float) -> list[ClientState]:
         """Return the latest states that were held back for their rate and are due."""
         released = []
-        for number in list(self._held):
-            client = self._clients[number]
+        for number, client in list(self._held.items()):
             if now - client.passed_at_s >= _INTERVAL_S:
                 del self._held[number]
                 client.passed_at_s = now
@@ -142,7 +141,7 @@ class Presence:
         if client is None:
             return True
         if now - client.passed_at_s < _INTERVAL_S:
-            self._held[state.client] = None
+            self._held[state.client] = client
             return False
         self._held.pop(state.client, None)
         client.passed_at_s = now

@@ -27,7 +27,7 @@ COMMIT_GAP_PER_ROOM_S: Final = 0.002
 nearly the same. It counts once 500 rooms a second have something to write."""
 
 COMMIT_GAP_MAX_S: Final = 0.1
-"""So long at most. Only acknowledgements wait for it."""
+"""So long at most. Acknowledgements wait for it, and leases that wait for these."""
 
 _ROOMS_IN_A_ROW_MAX: Final = 64
 """Rooms that are served before connections are read again."""

@@ -182,8 +182,9 @@ class Running:
             self._watching -= 1
 
     def _note_change(self) -> None:
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
+        if self._watching:
+            changed, self._changed = self._changed, anyio.Event()
+            changed.set()
         if self.room.state is State.DEAD:
             self._dead.set()
 
@@ -197,8 +198,7 @@ class Running:
                 self._do(effect)
         if room.has_work:
             self._flush_soon(self.now if now is None else now)
-        if self._watching or room.state is State.DEAD:
-            self._note_change()
+        self._note_change()
 
     def _do(self, effect: Effect) -> None:
         match effect:

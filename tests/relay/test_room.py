@@ -290,6 +290,18 @@ def test_presence_beyond_ten_a_second_is_held_back_and_the_latest_passed_on() ->
     assert of(Awareness, scene.heard(2)) == [Awareness((ClientState(7, 5, '{"n":5}'),))]
 
 
+def test_presence_that_was_held_back_ends_with_its_connection() -> None:
+    scene = live(1, 2)
+    for clock in (1, 2):
+        scene.say(1, Awareness((ClientState(7, clock, "{}"),)))
+    scene.room.leave(1, now=scene.now)
+    scene.now += 0.11
+    scene.room.release_presence(now=scene.now)
+    scene.work()
+    ended = Awareness((ClientState(7, 2, None),))
+    assert of(Awareness, scene.heard(2))[-1] == ended
+
+
 def test_a_lease_question_waits_until_the_claim_is_on_disk() -> None:
     scene = live(1, layer_2=True)
     request = LeaseRequest(1, "begin", "ada_0123456789ab", 1, 3, "turn")
