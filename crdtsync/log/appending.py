@@ -63,6 +63,11 @@ class Batch(NamedTuple):
     hashes: Sequence[bytes]
     at_ms: int
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its updates."""
+        return sum(map(len, self.append.updates))
+
     @classmethod
     def of(cls, append: Append, at_ms: int) -> Batch:
         """Prepare what can be prepared before there is a transaction."""

@@ -113,14 +113,15 @@ def create_all(
             raise damaged(path, "its index of sessions is wrong") from fault
     new = [doc for doc in dict.fromkeys(docs) if doc not in found]
     if new:
+        named = json.dumps(new)
         connection.execute(
             "INSERT INTO docs (doc, created_at) SELECT value, ? FROM json_each(?)",
-            (at_ms, json.dumps(new)),
+            (at_ms, named),
         )
         connection.execute(
             "INSERT INTO leases (doc) SELECT id FROM docs"
             " WHERE doc IN (SELECT value FROM json_each(?))",
-            (json.dumps(new),),
+            (named,),
         )
         connection.execute(
             "UPDATE meta SET value = ? WHERE key = 'docs'", (str(count + len(new)),)

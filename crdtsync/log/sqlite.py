@@ -128,12 +128,7 @@ class SqliteLog:
 
     async def create(self, doc: str) -> bool:
         """Make an empty document; False if it is there already."""
-        made = await self._writing().run_together(
-            self._create, [doc], [0], begin_here=False
-        )
-        if isinstance(made[0], Exception):
-            raise made[0]
-        return made[0]
+        return await self._writing().run_one(self._create, doc)
 
     async def remove(self, doc: str) -> None:
         """Remove a document with everything of it, for good; nobody has it open."""
@@ -166,11 +161,10 @@ class SqliteLog:
         holding: Holding | None = None,
     ) -> Appended:
         """Write updates and wait until they are on disk (S-2: calls share commits)."""
-        append = Append(doc, updates, origin, after, holding)
-        (answer,) = await self._append_together([append], begin_here=False)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        batch = Batch.of(Append(doc, updates, origin, after, holding), self._at_ms())
+        return await self._writing().run_one(
+            self._append, batch, size_bytes=batch.size_bytes
+        )
 
     async def append_all(self, appends: Sequence[Append]) -> list[Appended | Exception]:
         """Append to several documents in one commit (S-2).
@@ -178,17 +172,10 @@ class SqliteLog:
         It is begun at once, in the event loop's thread, unless others write: for who
         has read all that there is, as an append reads what its caller has missed.
         """
-        return await self._append_together(appends, begin_here=True)
-
-    async def _append_together(
-        self, appends: Sequence[Append], *, begin_here: bool
-    ) -> list[Appended | Exception]:
         at_ms = self._at_ms()
         batches = [Batch.of(append, at_ms) for append in appends]
-        sizes = [sum(map(len, append.updates)) for append in appends]
-        return await self._writing().run_together(
-            self._append, batches, sizes, begin_here=begin_here
-        )
+        sizes = [batch.size_bytes for batch in batches]
+        return await self._writing().run_together(self._append, batches, sizes)
 
     async def compact(self, doc: str) -> bool:
         """Fold the rows into a snapshot (S-4); False if there was nothing to do.

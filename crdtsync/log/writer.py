@@ -89,29 +89,42 @@ class Worker:
             LogUnwritable: The worker is closed, or the transaction failed.
         """
 
-        def work_alone(connection: sqlite3.Connection, _: list[object]) -> list[object]:
+        def work_alone(connection: sqlite3.Connection, _: list[None]) -> list[T]:
             return [work(connection)]
 
-        job = Job(work_alone, None, size_bytes, anyio.Event())
+        return await self.run_one(work_alone, None, size_bytes=size_bytes)
+
+    async def run_one(
+        self, work: Together[Item, T], item: Item, *, size_bytes: int = 0
+    ) -> T:
+        """Run a job, in one go with others of the same work.
+
+        Args:
+            work: Equal in all calls whose items may be mixed.
+            item: What the job is about.
+            size_bytes: Bytes that it will write.
+
+        Raises:
+            LogUnwritable: The worker is closed, or the transaction failed.
+            Exception: The job's own error.
+        """
+        untyped = cast("Together[object, object]", work)
+        job = Job(untyped, item, size_bytes, anyio.Event())
         await self._run([job])
         return cast("T", job.outcome())
 
     async def run_together(
-        self,
-        work: Together[Item, T],
-        items: Sequence[Item],
-        sizes: Sequence[int],
-        *,
-        begin_here: bool,
+        self, work: Together[Item, T], items: Sequence[Item], sizes: Sequence[int]
     ) -> list[T | Exception]:
         """Run jobs in one transaction, in one go with others of the same work.
+
+        If they are many and small, the loop's thread may run them: they must read
+        little, and wait for nothing.
 
         Args:
             work: Equal in all calls whose items may be mixed.
             items: What each job is about; at least one.
             sizes: Bytes that each of them will write.
-            begin_here: Whether the loop's thread may run them, if they are many and
-                small: they read little, and wait for nothing.
 
         Returns:
             For each the result, or its own error; the others are done then.
@@ -126,7 +139,7 @@ class Worker:
         ]
         fits = HERE_JOBS_MIN <= len(jobs) <= HERE_JOBS_MAX
         fits = fits and sum(sizes) <= HERE_BYTES_MAX
-        await self._run(jobs, begin_here=begin_here and fits)
+        await self._run(jobs, begin_here=fits)
         return [cast("T | Exception", job.answer()) for job in jobs]
 
     async def _run(self, jobs: list[Job], *, begin_here: bool = False) -> None:

@@ -6,6 +6,7 @@ has come, and sends `local_payload` when `is_due`. All times are boottime second
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -181,10 +182,7 @@ class PresenceTable:
 
     def windows(self) -> list[PresenceState]:
         """Every window as last shown, one's own included, by window id."""
-        states = [heard.shown for heard in self._windows.values()]
-        if self._local is not None:
-            states.append(self._local.at(self._now))
-        return sorted(states, key=lambda state: state.window)
+        return sorted(self._shown(), key=lambda state: state.window)
 
     def people(self) -> list[Person]:
         """Every participant once, by name, with the windows folded into one."""
@@ -192,11 +190,14 @@ class PresenceTable:
 
     def newest(self, participant: str) -> PresenceState | None:
         """The newest window of a participant, as `people` would name it."""
-        states = [heard.shown for heard in self._windows.values()]
-        if self._local is not None:
-            states.append(self._local.state)
-        own = (state for state in states if state.participant == participant)
+        own = (state for state in self._shown() if state.participant == participant)
         return min(own, key=age_key, default=None)
+
+    def _shown(self) -> Iterator[PresenceState]:
+        for heard in self._windows.values():
+            yield heard.shown
+        if self._local is not None:
+            yield self._local.at(self._now)
 
     def _required_local(self) -> Local:
         if self._local is None:
