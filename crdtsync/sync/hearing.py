@@ -107,19 +107,24 @@ def _step_1(talk: Talk, message: SyncStep1, now: float) -> list[Arrival]:
 
 def _step_2(talk: Talk, message: SyncStep2, now: float) -> list[Arrival]:
     talk.asking, talk.told = False, True
-    return _update(talk, message.update, now, whole=True) + talk.progress()
+    return hear_update(talk, message.update, now, whole=True) + talk.progress()
 
 
 def _live_update(talk: Talk, message: Update, now: float) -> list[Arrival]:
     return hear_update(talk, message.update, now)
 
 
-def hear_update(talk: Talk, update: bytes, now: float) -> list[Arrival]:
-    """Take in an update, once the other end has said who it is."""
-    return _update(talk, update, now, whole=False)
+def hear_update(
+    talk: Talk, update: bytes, now: float, *, whole: bool = False
+) -> list[Arrival]:
+    """Take in an update, once the other end has said who it is.
 
-
-def _update(talk: Talk, update: bytes, now: float, *, whole: bool) -> list[Arrival]:
+    Args:
+        talk: The connection.
+        update: Nothing is known of it.
+        now: Boottime, seconds.
+        whole: It is a step 2.
+    """
     talk.arrived += 1
     talk.moved_s = now
     if talk.conduct.others_write:
