@@ -14,16 +14,14 @@ from crdtsync_cli.attention import Attention
 from crdtsync_cli.naming import find_participant
 from crdtsync_cli.printed import output_lines
 from crdtsync_cli.reply import Reply
+from crdtsync_cli.settings import THEMES
 from crdtsync_cli.slash import Command, whole
 from crdtsync_cli.words import plural
 
 if TYPE_CHECKING:
     from crdtsync.session import Session
 
-__all__ = ["THEMES", "choose"]
-
-THEMES: Final = ("dark", "light", "none")
-"""Colours that a window may have."""
+__all__ = ["choose"]
 
 COPY_BYTES_MAX: Final = 74_994
 """What terminals take at least for their clipboard, before base64."""

@@ -16,9 +16,21 @@ from crdtsync.errors import DataError, UsageError
 from crdtsync.schema import JsonObject, JsonValue, as_object, plain
 from crdtsync_cli.routing import nearest
 
-__all__ = ["KEYS", "Key", "Setting", "Settings", "config_path", "load", "resolve"]
+__all__ = [
+    "KEYS",
+    "THEMES",
+    "Key",
+    "Setting",
+    "Settings",
+    "config_path",
+    "load",
+    "resolve",
+]
 
 Source = Literal["flag", "environment", "file", "default"]
+
+THEMES: Final = ("dark", "light", "none")
+"""Colours that a window may have."""
 
 CONFIG_BYTES_MAX: Final = 1024 * 1024
 """A config file is written by hand; more than this is something else."""
@@ -66,7 +78,7 @@ KEYS: Final = (
         ("deny", "ask", "allow"),
     ),
     Key("color", "Colours on the terminal.", ("auto", "always", "never")),
-    Key("theme", "Which colours fit your terminal.", ("auto", "dark", "light", "none")),
+    Key("theme", "Which colours fit your terminal.", ("auto", *THEMES)),
     Key("ascii", "Draw the window with ASCII signs only.", _SWITCH),
     Key("bell", "Ring the terminal's bell when somebody calls you: @NAME.", _SWITCH),
     Key(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from crdtsync_cli.settings import THEMES
 from crdtsync_cli.terminal.alerts import PAUSE_S, Alerts
 from crdtsync_cli.terminal.block import Line
 from crdtsync_cli.terminal.ink import Ink
@@ -15,7 +16,7 @@ from crdtsync_cli.terminal.noise import LINE_CHARS_MAX, quiet
 from crdtsync_cli.terminal.page import BACKLOG_MAX, ROWS_PER_FRAME, Page
 from crdtsync_cli.terminal.painter import Painter
 from crdtsync_cli.terminal.seen import read_seen, write_seen
-from crdtsync_cli.terminal.tones import PALETTE, THEMES, live_styles, style_of
+from crdtsync_cli.terminal.tones import PALETTE, live_styles, style_of
 
 from crdtsync.palette import SLOTS
 from crdtsync.session.opening import open_session
@@ -126,6 +127,13 @@ def test_every_theme_has_every_tone() -> None:
     assert style_of("called", "none").reverse
 
 
+def frame(page: Page) -> str:
+    """The rows of the next frame."""
+    while page.draw(80):
+        pass
+    return page.take()
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_backlog_is_spread_and_a_large_one_is_not(
     tmp_path: Path, anyio_backend: str
@@ -133,14 +141,10 @@ async def test_a_backlog_is_spread_and_a_large_one_is_not(
     async with open_session("talk", data=tmp_path, name="ana") as session:
         page = Page(Painter(session, Ink(colors=False)))
         page.add([Line(f"line {number}") for number in range(100)])
-        while page.draw(80):
-            pass
-        assert page.take().count("\n") == ROWS_PER_FRAME
+        assert frame(page).count("\n") == ROWS_PER_FRAME
         assert page.waiting == 100 - ROWS_PER_FRAME
         page.add([Line(f"more {number}") for number in range(BACKLOG_MAX)])
-        while page.draw(80):
-            pass
-        rows = page.take().splitlines()
+        rows = frame(page).splitlines()
         assert rows[0] == f"line {ROWS_PER_FRAME}"
         assert rows[-1] == f"more {BACKLOG_MAX - 1}"
         assert page.waiting == 0
@@ -153,6 +157,4 @@ async def test_what_cannot_be_drawn_is_a_row(
     async with open_session("talk", data=tmp_path, name="ana") as session:
         page = Page(Painter(session, Ink(colors=False)))
         page.add([Line(None), Line("after")])  # type: ignore[arg-type]
-        while page.draw(80):
-            pass
-        assert page.take() == "render error: see the log\nafter\n"
+        assert frame(page) == "render error: see the log\nafter\n"

@@ -93,7 +93,7 @@ class Ink:
 
     Args:
         colors: Whether to use colours; bold and the like are used in any case.
-        theme: One of `tones.THEMES`.
+        theme: One of `settings.THEMES`.
         plain_signs: Whether the window's own signs are written in ASCII.
 
     Attributes:

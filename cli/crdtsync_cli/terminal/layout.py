@@ -246,15 +246,19 @@ class Desk:
 
     def _other_rows(self) -> int:
         """How many rows there are besides a question."""
-        above = "".join(fragment[1] for fragment in self._above())
         lines = self.line.buffer.text.split("\n")
         line = sum(1 + (len(each) + PREFIX_COLUMNS) // self.columns for each in lines)
         typed = min(self._input_rows_max, line)
-        return LOWER_ROWS + typed + (above.count("\n") + 1 if above else 0)
+        return LOWER_ROWS + typed + _height(self._above())
 
     def _below(self) -> StyleAndTextTuples:
         hint = self._hint if self.now < self._hint_until_s else ""
         return self._region.below(self._output.get_size(), hint)
+
+
+def _height(text: StyleAndTextTuples) -> int:
+    """How many rows a text has."""
+    return sum(part[1].count("\n") for part in text) + 1 if text else 0
 
 
 def _lines(rows: list[tuple[str, str]]) -> StyleAndTextTuples:
@@ -274,8 +278,7 @@ def _rows(text: Callable[[], StyleAndTextTuples]) -> ConditionalContainer:
 
     def height() -> Dimension:
         """Counted here: a window would lay the text out to know it, twice a frame."""
-        rows = sum(fragment[1].count("\n") for fragment in once())
-        return Dimension(preferred=rows + 1)
+        return Dimension(preferred=_height(once()))
 
     window = Window(
         FormattedTextControl(once),

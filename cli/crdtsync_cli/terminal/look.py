@@ -20,7 +20,7 @@ class Look:
 
     Attributes:
         colors: Colours; bold and the like are used in any case.
-        theme: One of `tones.THEMES`.
+        theme: One of `settings.THEMES`.
         ascii: The window's own signs in ASCII.
         motion: A spinner that turns, and ten frames a second for it.
         bell: BEL when one's name is called.

@@ -126,10 +126,8 @@ class Region:
         lower = lower[:room]
         height = max(LISTED_MAX, min(TAIL_ROWS_MAX, size.rows // 3))
         tail = self._tail(width, min(height, max(2, room - len(lower))))
-        found = tail
-        if tail and lower:
-            found = [*found, ("", "\n")]
-        return [*found, *self._lines(lower)]
+        between = [("", "\n")] if tail and lower else []
+        return [*tail, *between, *self._lines(lower)]
 
     def _lines(self, rows: list[list[Part]]) -> StyleAndTextTuples:
         found: StyleAndTextTuples = []

@@ -12,7 +12,7 @@ from typing import Final
 from prompt_toolkit.styles import Style as LiveStyle
 from rich.style import Style
 
-__all__ = ["PALETTE", "THEMES", "live_style", "live_styles", "style_of"]
+__all__ = ["PALETTE", "live_style", "live_styles", "style_of"]
 
 PALETTE: Final = (
     "cyan",
@@ -27,8 +27,6 @@ PALETTE: Final = (
     "bright_blue",
 )
 """Name colours by slot; readable on light and dark."""
-
-THEMES: Final = ("dark", "light", "none")
 
 _SLOTS: Final = {f"slot{at}": color for at, color in enumerate(PALETTE)}
 _DARK: Final = {
